@@ -1,0 +1,131 @@
+"""Images on the device: preprocessing and augmentation, a batch at a time.
+
+Section 4.2: the per-pixel mean subtracted, 4 pixels of padding on each side, a random crop of
+the padded image or its horizontal flip; the single view at test time. Pixels keep their range
+of 0 ... 255: the paper divides by nothing, and batch normalisation makes the scale immaterial.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from resnet_repro.data.dataset import Dataset, Images
+from resnet_repro.data.stream import EpochChance, epoch_chance, positions
+
+
+def training_mean(images: Images, kind: str) -> tuple[Tensor, Tensor | None]:
+    """What is subtracted, (H, W, C), and what divides, (C,) or nothing; from training images alone.
+
+    kind: `pixel`, the mean image (the paper); `channel`, one value per channel; `channel-std`,
+    the same and divided by the channel's standard deviation (common elsewhere).
+    """
+    nhwc = images.transpose(0, 2, 3, 1)
+    mean = nhwc.mean(axis=0, dtype=np.float64)
+    scale = None
+    if kind != "pixel":
+        channel_mean = mean.mean(axis=(0, 1))
+        if kind == "channel-std":
+            squares = [np.square(nhwc[..., c], dtype=np.float64).mean() for c in range(len(channel_mean))]
+            scale = torch.from_numpy(np.sqrt(np.array(squares) - channel_mean**2)).float()
+        mean = np.zeros_like(mean) + channel_mean
+    return torch.from_numpy(mean).float(), scale
+
+
+class Pixels:
+    """One data set on one device, as uint8, with the training stream of one seed.
+
+    `train_batch(i)` is a pure function of i. Batches are (N, C, H, W) float32, channels last in
+    memory.
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        *,
+        seed: int,
+        batch_size: int,
+        pad: int,
+        flip: bool,
+        mean: str,
+        device: torch.device,
+    ) -> None:
+        self.seed, self.batch_size, self.flip = seed, batch_size, flip
+        self.count = len(data.train)
+        self.size = data.train.images.shape[-1]
+        self.side = 2 * pad + 1
+        self.device = device
+        mean_image, scale = training_mean(data.train.images, mean)
+        self.mean = mean_image.to(device)
+        self.scale = None if scale is None else scale.to(device)
+
+        def to_device(images: Images) -> Tensor:
+            return torch.from_numpy(images).permute(0, 2, 3, 1).contiguous().to(device)
+
+        self.test_images = to_device(data.test.images)
+        self.test_labels = torch.from_numpy(data.test.labels).to(device)
+        self.train_labels = torch.from_numpy(data.train.labels).to(device)
+        spread = (0, 0, pad, pad, pad, pad)
+        self.train_images = F.pad(to_device(data.train.images), spread)
+        # The border is zero after the mean is subtracted, as when images are preprocessed
+        # first: the mean's border is zero too, and the mean is cropped and flipped along.
+        padded_mean = F.pad(self.mean, spread)
+        crops = [
+            padded_mean[y : y + self.size, x : x + self.size]
+            for y in range(self.side)
+            for x in range(self.side)
+        ]
+        self.mean_crops = torch.stack(crops + [crop.flip(1) for crop in crops])
+        across = torch.arange(self.size, device=device)
+        self.down, self.across = across, torch.stack([across, across.flip(0)])
+        self._epochs: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+
+    def _epoch(self, epoch: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Image, offset and flip of an epoch, on the device."""
+        if epoch not in self._epochs:
+            self._epochs = {e: v for e, v in self._epochs.items() if e == epoch - 1}
+            drawn: EpochChance = epoch_chance(
+                self.seed, epoch, self.count, self.side**2, self.flip
+            )
+            image, offset, flip = (
+                torch.from_numpy(a).to(self.device, non_blocking=True)
+                for a in (drawn.image, drawn.offset, drawn.flip)
+            )
+            self._epochs[epoch] = (image, offset, flip)
+        return self._epochs[epoch]
+
+    def train_batch(self, iteration: int) -> tuple[Tensor, Tensor]:
+        """Images (batch, C, H, W) and labels (batch,) of one iteration, augmented."""
+        parts = [
+            tuple(column[where] for column in self._epoch(epoch))
+            for epoch, where in positions(iteration, self.batch_size, self.count)
+        ]
+        image, offset, flip = (torch.cat(columns) for columns in zip(*parts, strict=True))
+        return self.crop(image, offset, flip), self.train_labels[image]
+
+    def crop(self, image: Tensor, offset: Tensor, flip: Tensor) -> Tensor:
+        """The given training images at the given crop offsets, flipped or not; each (batch,)."""
+        rows = (offset // self.side)[:, None] + self.down
+        columns = (offset % self.side)[:, None] + self.across[flip]
+        raw = self.train_images[image[:, None, None], rows[:, :, None], columns[:, None, :]]
+        return self._centre(raw, self.mean_crops[flip * self.side**2 + offset])
+
+    def test_batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Test images and labels `start` ... `stop`-1, the single view."""
+        x = self._centre(self.test_images[start:stop], self.mean)
+        return x, self.test_labels[start:stop]
+
+    def plain_train_batch(self, start: int, stop: int) -> Tensor:
+        """Training images `start` ... `stop`-1 in canonical order, without augmentation."""
+        pad = self.side // 2
+        inner = slice(pad, pad + self.size)
+        return self._centre(self.train_images[start:stop, inner, inner], self.mean)
+
+    def _centre(self, raw: Tensor, mean: Tensor) -> Tensor:
+        """Subtract (and divide, where asked): (N, H, W, C) uint8 to (N, C, H, W) float32."""
+        x = raw.float() - mean
+        if self.scale is not None:
+            x = x / self.scale
+        return x.permute(0, 3, 1, 2)

@@ -1,0 +1,60 @@
+"""Layer responses (Fig. 7): how strongly each 3x3 layer answers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from resnet_repro.data.pixels import Pixels
+from resnet_repro.evaluate.single_view import BATCH
+
+
+def response_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The batch normalisation after every 3x3 convolution, in order, by its convolution's name.
+
+    Projection shortcuts (options B and C) have 1x1 convolutions and are not among them.
+    """
+    modules = dict(model.named_modules())
+    found = []
+    for name, module in modules.items():
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
+            found.append((name, modules[name.replace("conv", "bn")]))
+    return found
+
+
+@torch.no_grad()
+def layer_responses(model: nn.Module, pixels: Pixels) -> list[tuple[str, float]]:
+    """Standard deviation of each 3x3 layer's output over the test images, section 4.2 and Fig. 7.
+
+    After batch normalisation and before the nonlinearity or addition; eval mode; over all
+    images, channels and pixels. Returns (layer name, std) from input to output.
+    """
+    layers = response_layers(model)
+    sums = {name: torch.zeros(3, dtype=torch.float64) for name, _ in layers}
+
+    def watch(name: str) -> object:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            # Taken before the in-place ReLU or addition that follows can change it.
+            mean, square = output.float().mean(), output.float().square().mean()
+            n = output.numel()
+            sums[name] += torch.tensor([n, n * mean.item(), n * square.item()], dtype=torch.float64)
+
+        return hook
+
+    handles = [module.register_forward_hook(watch(name)) for name, module in layers]  # type: ignore[arg-type]
+    was_training = model.training
+    model.eval()
+    try:
+        count = len(pixels.test_labels)
+        for start in range(0, count, BATCH):
+            model(pixels.test_batch(start, min(start + BATCH, count))[0])
+    finally:
+        for handle in handles:
+            handle.remove()
+        model.train(was_training)
+
+    def std(name: str) -> float:
+        n, total, squares = sums[name].tolist()
+        return float(max(0.0, squares / n - (total / n) ** 2) ** 0.5)
+
+    return [(name, std(name)) for name, _ in layers]

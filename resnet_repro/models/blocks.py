@@ -1,0 +1,130 @@
+"""Residual and plain blocks, their shortcuts, and batch normalisation over chunks of a batch.
+
+Section 3.2-3.3 and Fig. 2, Fig. 5 of the paper. Every convolution is followed by batch
+normalisation and has no bias of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Shortcut = Literal["none", "A", "B", "C"]
+NormLayer = Callable[[int], nn.BatchNorm2d]
+
+
+def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+    """3x3 convolution, padding 1, no bias."""
+    return nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
+
+
+def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+    """1x1 convolution, no bias."""
+    return nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+
+
+class SubsamplePad(nn.Module):
+    """Option A where the size changes: every `stride`-th pixel, zeros for the new channels.
+
+    (N, C_in, H, W) -> (N, C_out, H / stride, W / stride), without parameters. The zeros come
+    behind the channels that exist; other placements equal this one up to a permutation.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.new_channels = out_channels - in_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
+
+
+def make_downsample(
+    shortcut: Shortcut, in_channels: int, out_channels: int, stride: int, norm_layer: NormLayer
+) -> nn.Module | None:
+    """The module on the shortcut; None is the identity (or, for `none`, no shortcut at all)."""
+    changes = stride != 1 or in_channels != out_channels
+    if shortcut == "none" or (shortcut != "C" and not changes):
+        return None
+    if shortcut == "A":
+        return SubsamplePad(in_channels, out_channels, stride)
+    return nn.Sequential(
+        conv1x1(in_channels, out_channels, stride),
+        norm_layer(out_channels),
+    )
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions (Fig. 5 left); with shortcut `none` two layers of a plain net.
+
+    (N, in_channels, H, W) -> (N, channels, H / stride, W / stride).
+    """
+
+    expansion = 1
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        stride: int,
+        shortcut: Shortcut,
+        norm_layer: NormLayer,
+    ) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(in_channels, channels, stride)
+        self.bn1 = norm_layer(channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = conv3x3(channels, channels)
+        self.bn2 = norm_layer(channels)
+        self.residual = shortcut != "none"
+        self.downsample = make_downsample(shortcut, in_channels, channels, stride, norm_layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        if self.residual:
+            out += x if self.downsample is None else self.downsample(x)
+        return self.relu(out)  # type: ignore[no-any-return]
+
+
+class ChunkedBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation over chunks of the batch, each with statistics of its own.
+
+    What a data-parallel run does whose devices hold `chunk` images each (the paper trained on
+    two GPUs). The moving averages see the chunks one after another. At test time, and for a
+    batch no larger than a chunk, this is BatchNorm2d.
+    """
+
+    def __init__(self, num_features: int, chunk: int) -> None:
+        super().__init__(num_features)
+        self.chunk = chunk
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or len(x) <= self.chunk:
+            return super().forward(x)
+        return torch.cat([super(ChunkedBatchNorm2d, self).forward(c) for c in x.split(self.chunk)])
+
+
+def initialise(model: nn.Module, mode: Literal["fan_in", "fan_out"], seed: int) -> None:
+    """He initialisation of every layer, drawn on the CPU from `seed`.
+
+    Convolutions: normal with std sqrt(2 / n), n = k * k * channels over the inputs (fan_in) or
+    the outputs (fan_out). The linear layer: the forward form, n = inputs (its fan-out, the 10
+    classes, would start it seven times too loud). Biases 0; batch normalisation starts as the
+    identity.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(
+                module.weight, mode=mode, nonlinearity="relu", generator=generator
+            )
+        elif isinstance(module, nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)

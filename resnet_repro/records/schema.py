@@ -1,0 +1,151 @@
+"""What a record says: the spec, how it was computed, what it measured.
+
+A record is the folder `<results>/<dataset>/<arm>/<protocol>/seed<k>/`. Nothing here needs
+torch or pandas.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from resnet_repro.errors import UserError
+
+SCHEMA = 1
+
+METRICS = ("iteration", "lr", "train_loss", "train_error", "test_loss", "test_error")
+TIMING = ("iteration", "seconds", "images_per_second")
+GRADIENTS = ("iteration", "conv1", "layer1", "layer2", "layer3", "fc")
+LAYERS = ("layer", "name", "std")
+
+
+@dataclass(frozen=True)
+class RunId:
+    """Where a run is filed; its labels, not what decides its result."""
+
+    dataset: str
+    arm: str
+    protocol: str
+    seed: int
+
+    def folder(self, results: Path) -> Path:
+        return results / self.dataset / self.arm / self.protocol / f"seed{self.seed}"
+
+    def __str__(self) -> str:
+        return f"{self.dataset}/{self.arm}/{self.protocol}/seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What decides a result scientifically; hashed."""
+
+    network: str
+    dataset: str
+    dataset_digest: str
+    recipe: dict[str, object]
+    recipe_version: int
+    seed: int
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the spec as JSON with sorted keys, in hexadecimal."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_json(self, run: RunId) -> dict[str, object]:
+        return {
+            "schema": SCHEMA,
+            "arm": run.arm,
+            "protocol": run.protocol,
+            "spec": asdict(self),
+            "hash": self.hash,
+        }
+
+
+def spec_from_json(value: dict[str, object], where: Path) -> Spec:
+    """Read what Spec.to_json wrote. Raises UserError for another schema or a wrong hash."""
+    if value.get("schema") != SCHEMA:
+        raise UserError(f"{where}: schema {value.get('schema')!r}, this version reads {SCHEMA}")
+    raw = value.get("spec")
+    kinds = {
+        "network": str,
+        "dataset": str,
+        "dataset_digest": str,
+        "recipe": dict,
+        "recipe_version": int,
+        "seed": int,
+    }
+    if not isinstance(raw, dict) or set(raw) != set(kinds):
+        raise UserError(f"{where}: the spec has other fields than {', '.join(kinds)}")
+    for name, kind in kinds.items():
+        if not isinstance(raw[name], kind):
+            raise UserError(f"{where}: spec field {name} is not {kind.__name__}")
+    spec = Spec(**raw)
+    if spec.hash != value.get("hash"):
+        raise UserError(f"{where}: its hash does not fit its spec; the record was changed")
+    return spec
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a run was computed: what should not decide its result. An allow-list."""
+
+    versions: dict[str, str]
+    device: str  # cpu, cuda, mps
+    device_name: str
+    precision: str  # fp32, tf32, bf16
+    compile: bool
+    cuda_graph: bool
+    channels_last: bool
+    threads: int
+    world_size: int
+    commit: str
+    dirty: bool
+    command: str
+    started: str  # UTC, ISO 8601
+    ended: str = ""
+    resumed_at: tuple[int, ...] = ()  # iterations at which a later sitting took over
+
+    def to_json(self) -> dict[str, object]:
+        return {"schema": SCHEMA, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run measured; errors in %, losses in nats."""
+
+    status: str  # done, diverged
+    spec_hash: str
+    iterations: int  # run, fewer than asked if it diverged
+    parameters: int
+    train_loss: float | None
+    train_error: float | None
+    test_loss: float | None
+    test_error: float | None
+    best_test_error: float | None
+    best_test_iteration: int | None
+    warmup_ended: int | None  # first iteration at the full rate
+    half_precision_test_error: float | None = None  # of weights.safetensors
+    files: dict[str, str] = field(default_factory=dict)  # name -> SHA-256
+
+    def to_json(self) -> dict[str, object]:
+        return {"schema": SCHEMA, **asdict(self)}
+
+
+def finite(value: float) -> float | None:
+    """A number JSON can hold: None for what is not finite."""
+    return value if math.isfinite(value) else None
+
+
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=,-]*")
+
+
+def check_label(text: str) -> str:
+    """A label that is safe as a folder's name. Raises UserError otherwise."""
+    if not _PART.fullmatch(text):
+        raise UserError(f"'{text}' cannot name a folder: use letters, digits and . _ + = , -")
+    return text

@@ -1,0 +1,81 @@
+"""Checkpoints: everything a run needs to go on, in a form that executes nothing.
+
+A file is one line, the SHA-256 of what follows, then safetensors bytes: the state's tensors
+and, as the bytes of a tensor, a JSON object with the rest. The newest two are kept, so that a
+damaged one costs minutes and not the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from resnet_repro.errors import UserError
+from resnet_repro.records.files import write_atomic
+
+_REST = "rest.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """State after `iteration` steps: tensors by name, and numbers, texts and rows."""
+
+    iteration: int
+    tensors: dict[str, Tensor]
+    rest: dict[str, object]
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint and drop all but the newest two. Raises UserError when it cannot."""
+    rest = json.dumps({**checkpoint.rest, "iteration": checkpoint.iteration}).encode()
+    tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
+    tensors[_REST] = torch.frombuffer(bytearray(rest), dtype=torch.uint8)
+    payload = safetensors.torch.save(tensors)
+    digest = hashlib.sha256(payload).hexdigest()
+    path = folder / f"{checkpoint.iteration:08d}.checkpoint"
+    write_atomic(path, digest.encode() + b"\n" + payload)
+    for old in _newest_first(folder)[2:]:
+        old.unlink(missing_ok=True)
+
+
+def load_newest(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
+    """The newest checkpoint that is whole; what is damaged is named through `say`."""
+    for path in _newest_first(folder):
+        try:
+            return _load(path)
+        except UserError as error:
+            say(str(error))
+    return None
+
+
+def clear(folder: Path) -> None:
+    """Remove the checkpoints of a finished run."""
+    for path in _newest_first(folder):
+        path.unlink(missing_ok=True)
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.checkpoint"), reverse=True)
+
+
+def _load(path: Path) -> Checkpoint:
+    damaged = UserError(f"{path.name} is damaged; the checkpoint before it is used instead")
+    try:
+        digest, _, payload = path.read_bytes().partition(b"\n")
+    except OSError as error:
+        raise UserError(f"{path.name} cannot be read ({error.strerror})") from error
+    if hashlib.sha256(payload).hexdigest().encode() != digest:
+        raise damaged
+    try:
+        tensors = safetensors.torch.load(payload)
+        rest = json.loads(bytes(tensors.pop(_REST).tolist()))
+        return Checkpoint(int(rest.pop("iteration")), tensors, rest)
+    except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise damaged from error

@@ -1,0 +1,93 @@
+"""Where and how precisely a run is computed: what is recorded but decides nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from resnet_repro.errors import UserError
+from resnet_repro.records.provenance import processor_name
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "tf32", "bf16")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device and the arithmetic used on it."""
+
+    kind: str  # cpu, cuda, mps
+    precision: str  # fp32, tf32, bf16
+    threads: int
+
+    @property
+    def torch(self) -> torch.device:
+        return torch.device(self.kind)
+
+    @property
+    def name(self) -> str:
+        """The processor's or accelerator's model name."""
+        if self.kind == "cuda":
+            return str(torch.cuda.get_device_name())
+        return processor_name()
+
+
+def choose(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Device:
+    """Settle `auto` and check that this machine can do what is asked.
+
+    `auto` takes CUDA, then the CPU (MPS on request: its float64 gaps make it the slower
+    surprise), and bf16 where the hardware multiplies it. Raises UserError otherwise.
+    """
+    if device not in DEVICES:
+        raise UserError(f"unknown device '{device}': give one of {', '.join(DEVICES)}")
+    if precision not in PRECISIONS:
+        raise UserError(f"unknown precision '{precision}': give one of {', '.join(PRECISIONS)}")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("no CUDA device here: give --device cpu or auto")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise UserError("no MPS device here: give --device cpu or auto")
+    if precision == "auto":
+        precision = "bf16" if _multiplies_bf16(device) else "fp32"
+    if precision == "tf32" and device != "cuda":
+        raise UserError(f"tf32 exists on CUDA only: give --precision fp32 or bf16 on {device}")
+    return Device(device, precision, threads or len(os.sched_getaffinity(0)))
+
+
+def _multiplies_bf16(device: str) -> bool:
+    """Whether the hardware has bf16 matrix arithmetic (a CPU without it emulates, slowly)."""
+    if device == "cuda":
+        return torch.cuda.get_device_capability() >= (8, 0)
+    if device == "cpu":
+        have = (torch.cpu._is_avx512_bf16_supported, torch.cpu._is_amx_tile_supported)
+        return any(check() for check in have)
+    return False
+
+
+@contextlib.contextmanager
+def computing(device: Device) -> Iterator[None]:
+    """Set threads and float32 arithmetic for a run, and put them back after it."""
+    threads = torch.get_num_threads()
+    before = torch.get_float32_matmul_precision()
+    cudnn = torch.backends.cudnn.allow_tf32
+    torch.set_num_threads(device.threads)
+    torch.set_float32_matmul_precision("high" if device.precision == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = device.precision == "tf32"
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(before)
+        torch.backends.cudnn.allow_tf32 = cudnn
+
+
+def autocast(device: Device) -> torch.autocast:
+    """bf16 for convolutions and the linear layer; does nothing at other precisions."""
+    return torch.autocast(
+        device.kind, dtype=torch.bfloat16, enabled=device.precision == "bf16"
+    )

@@ -1,0 +1,159 @@
+"""The training recipes: every switch, the named protocols, and the learning rate they give.
+
+Nothing here needs torch, so that a run can be planned without it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal, get_args, get_origin, get_type_hints
+
+from resnet_repro.errors import UserError
+from resnet_repro.models.names import parse_cifar
+
+RECIPE_VERSION = 1  # raised whenever the same switches come to mean another computation
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained (sections 3.4 and 4.2); docs/deviations.md argues each default."""
+
+    iterations: int = 64_000
+    batch_size: int = 128
+    lr: float = 0.1
+    drops: tuple[int, ...] = (32_000, 48_000)  # iterations at which lr is divided by lr_divisor
+    lr_divisor: float = 10.0
+    momentum: float = 0.9
+    momentum_form: Literal["caffe", "pytorch", "nesterov"] = "caffe"
+    weight_decay: float = 1e-4
+    weight_decay_on: Literal["all", "weights"] = "all"  # `weights`: not on BN and biases
+    init: Literal["fan_out", "fan_in"] = "fan_out"
+    bn_batch: int = 128  # images that batch normalisation averages over
+    bn_statistics: Literal["moving", "recomputed"] = "moving"  # at the final test
+    mean: Literal["pixel", "channel", "channel-std"] = "pixel"
+    pad: int = 4  # pixels on each side
+    flip: bool = True
+    warmup_lr: float = 0.0  # 0: no warm-up
+    warmup_error: float = 80.0  # %, training error that ends it
+    warmup_window: int = 100  # batches that error is averaged over
+    row_every: int = 1_000  # iterations between two rows of the record
+
+    def learning_rate(self, iteration: int, warming: bool = False) -> float:
+        """The rate of step `iteration` (the first is 0), as in section 4.2.
+
+        The step with the number of a drop is the first at the lower rate, as in Caffe's
+        multistep policy. The schedule counts from iteration 0, warm-up included.
+        """
+        base = self.warmup_lr if warming else self.lr
+        passed = sum(iteration >= drop for drop in self.drops)
+        return base / self.lr_divisor**passed
+
+
+PAPER = Recipe()
+
+
+def scaled(recipe: Recipe, iterations: int) -> Recipe:
+    """The same recipe with its schedule stretched to `iterations`; at most 32 rows are kept.
+
+    The warm-up is untouched: it ends by an error, not by a count.
+    """
+    if iterations < 1:
+        raise UserError(f"--iterations {iterations}: give at least 1")
+    drops = tuple(round(d * iterations / recipe.iterations) for d in recipe.drops)
+    return dataclasses.replace(
+        recipe, iterations=iterations, drops=drops, row_every=max(1, iterations // 32)
+    )
+
+
+PROTOCOLS: dict[str, Recipe] = {
+    "paper": PAPER,
+    "short": scaled(PAPER, PAPER.iterations // 8),
+    # 30 epochs of the 1,437 training digits; a digit mirrored is another shape, or none.
+    "demo": Recipe(
+        iterations=674, batch_size=64, bn_batch=64, drops=(337, 505), pad=1, flip=False, row_every=22
+    ),
+    "smoke": Recipe(
+        iterations=12, batch_size=32, bn_batch=32, drops=(6, 9), pad=1, flip=False, row_every=4
+    ),
+}
+
+_NOT_ZERO = ("iterations", "batch_size", "bn_batch", "row_every", "warmup_window", "lr", "lr_divisor")
+
+WARMUP_DEPTH = 110  # section 4.2: residual nets this deep start at a lower rate
+WARMUP_LR = 0.01
+
+
+def recipe_for(
+    protocol: str,
+    network: str,
+    *,
+    iterations: int | None = None,
+    changes: dict[str, str] | None = None,
+) -> Recipe:
+    """The recipe of `protocol` for `network`, its schedule scaled and its switches changed.
+
+    `changes` maps a switch's name to its value as text. Raises UserError for an unknown
+    protocol, an unknown switch or a value that does not fit.
+    """
+    if protocol not in PROTOCOLS:
+        raise UserError(f"unknown protocol '{protocol}': give one of {', '.join(PROTOCOLS)}")
+    recipe = PROTOCOLS[protocol]
+    parsed = parse_cifar(network)
+    if parsed.residual and parsed.depth >= WARMUP_DEPTH:
+        recipe = dataclasses.replace(recipe, warmup_lr=WARMUP_LR)
+    if iterations is not None:
+        recipe = scaled(recipe, iterations)
+    for name, text in (changes or {}).items():
+        recipe = dataclasses.replace(recipe, **{name: parse_switch(name, text)})
+    return recipe
+
+
+def protocol_label(
+    protocol: str, iterations: int | None = None, changes: dict[str, str] | None = None
+) -> str:
+    """The name a run is filed under: `paper`, `custom-400`, `short+bn_batch=64`."""
+    label = protocol if iterations is None else f"custom-{iterations}"
+    return label + "".join(f"+{k}={v}" for k, v in sorted((changes or {}).items()))
+
+
+def parse_switch(name: str, text: str) -> object:
+    """The value of recipe switch `name` written as `text` (a list with commas between)."""
+    kinds = get_type_hints(Recipe)
+    if name not in kinds:
+        raise UserError(f"unknown switch '{name}': give one of {', '.join(kinds)}")
+    kind = kinds[name]
+    try:
+        value = _parse(kind, text)
+    except ValueError:
+        raise UserError(f"switch {name}={text}: {_expected(kind)}") from None
+    negative = isinstance(value, (int, float)) and value < 0
+    if negative or (value == 0 and name in _NOT_ZERO):
+        raise UserError(f"switch {name}={text}: give a positive number")
+    return value
+
+
+def _parse(kind: object, text: str) -> object:
+    if get_origin(kind) is Literal:
+        if text not in get_args(kind):
+            raise ValueError(text)
+        return text
+    if kind is bool:
+        return {"true": True, "false": False}[text] if text in ("true", "false") else _fail(text)
+    if kind is int:
+        return int(text)
+    if kind is float:
+        value = float(text)
+        return value if abs(value) < float("inf") else _fail(text)
+    return tuple(int(part) for part in text.split(",") if part)
+
+
+def _fail(text: str) -> object:
+    raise ValueError(text)
+
+
+def _expected(kind: object) -> str:
+    if get_origin(kind) is Literal:
+        return f"give one of {', '.join(get_args(kind))}"
+    names = {bool: "true or false", int: "a whole number", float: "a number"}
+    return f"give {names[kind]}" if kind in names else "give whole numbers with commas between"  # type: ignore[index]
