@@ -206,16 +206,11 @@ def read_shards(folder: Path, paths: Sequence[Path]) -> Raw:
 
 
 def _read_shards_of(split: str, folder: Path, paths: Sequence[Path]) -> tuple[Images, Labels]:
-    shards: dict[int, Path] = {}
-    totals: set[int] = set()
-    for path in paths:
-        match = SHARD_NAME.fullmatch(path.name)
-        if match and match[1] == split:
-            if int(match[2]) in shards:
-                raise UserError(f"{path} and {shards[int(match[2])].name} are the same shard")
-            shards[int(match[2])] = path
-            totals.add(int(match[3]))
-    if len(totals) > 1:
+    matches = [(path, SHARD_NAME.fullmatch(path.name)) for path in paths]
+    numbered = [(path, int(m[2]), int(m[3])) for path, m in matches if m and m[1] == split]
+    shards = {index: path for path, index, _ in numbered}
+    totals = {total for _, _, total in numbered}
+    if len(totals) > 1 or len(shards) < len(numbered):
         raise UserError(f"{folder} mixes {split} shards of several downloads: keep one of them")
     total = totals.pop() if totals else 1
     for index in range(total):

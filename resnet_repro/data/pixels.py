@@ -28,7 +28,9 @@ def training_mean(images: Images, kind: str) -> tuple[Tensor, Tensor | None]:
     if kind != "pixel":
         channel_mean = mean.mean(axis=(0, 1))
         if kind == "channel-std":
-            squares = [np.square(nhwc[..., c], dtype=np.float64).mean() for c in range(len(channel_mean))]
+            squares = [
+                np.square(nhwc[..., c], dtype=np.float64).mean() for c in range(len(channel_mean))
+            ]
             scale = torch.from_numpy(np.sqrt(np.array(squares) - channel_mean**2)).float()
         mean = np.zeros_like(mean) + channel_mean
     return torch.from_numpy(mean).float(), scale
@@ -86,9 +88,7 @@ class Pixels:
         """Image, offset and flip of an epoch, on the device."""
         if epoch not in self._epochs:
             self._epochs = {e: v for e, v in self._epochs.items() if e == epoch - 1}
-            drawn: EpochChance = epoch_chance(
-                self.seed, epoch, self.count, self.side**2, self.flip
-            )
+            drawn: EpochChance = epoch_chance(self.seed, epoch, self.count, self.side**2, self.flip)
             image, offset, flip = (
                 torch.from_numpy(a).to(self.device, non_blocking=True)
                 for a in (drawn.image, drawn.offset, drawn.flip)

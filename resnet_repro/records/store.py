@@ -84,7 +84,9 @@ def _fields(kind: type[T], path: Path) -> T:
         raise UserError(f"{path} lacks a field or has one too many: {error}") from error
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Sequence[Row | dict[str, object]]) -> None:
+def write_table(
+    path: Path, columns: Sequence[str], rows: Sequence[Row | dict[str, object]]
+) -> None:
     """Write rows as CSV; numbers in the shortest form that reads back the same."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

@@ -88,6 +88,4 @@ def computing(device: Device) -> Iterator[None]:
 
 def autocast(device: Device) -> torch.autocast:
     """bf16 for convolutions and the linear layer; does nothing at other precisions."""
-    return torch.autocast(
-        device.kind, dtype=torch.bfloat16, enabled=device.precision == "bf16"
-    )
+    return torch.autocast(device.kind, dtype=torch.bfloat16, enabled=device.precision == "bf16")

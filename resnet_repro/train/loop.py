@@ -6,13 +6,12 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import filelock
 import safetensors.torch
-import torch
 
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
@@ -99,20 +98,23 @@ def train(job: Job, data: Dataset, watch: Watch) -> schema.Result:
 
 
 @contextlib.contextmanager
-def _only_one(folder: Path):  # type: ignore[no-untyped-def]
+def _only_one(folder: Path) -> Iterator[None]:
     """Hold a folder's lock; the system releases it when the process ends, however it ends."""
+    lock = filelock.FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / ".lock")
-        with lock.acquire(timeout=0):
-            yield
-        (folder / ".lock").unlink(missing_ok=True)
+        lock.acquire(timeout=0)
     except filelock.Timeout:
         raise Busy(f"another process is training this run ({folder})") from None
     except OSError as error:
         raise UserError(
             f"cannot write in {folder}: {error.strerror or error}; give another folder"
         ) from error
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
 
 
 def _train(job: Job, data: Dataset, watch: Watch) -> schema.Result:
@@ -162,9 +164,7 @@ def _steps(job: Job, trainer: Trainer, progress: _Progress, watch: Watch) -> str
     return "done"
 
 
-def _interval(
-    job: Job, trainer: Trainer, progress: _Progress, clock: float
-) -> tuple[float, float]:
+def _interval(job: Job, trainer: Trainer, progress: _Progress, clock: float) -> tuple[float, float]:
     """Training loss and error of the interval that ends here; notes how long it took."""
     past = progress.metrics[-1]["iteration"] if progress.metrics else 0
     steps = int(progress.iteration - past)
@@ -208,10 +208,12 @@ def _measure(
 
 def _save(job: Job, trainer: Trainer, progress: _Progress) -> None:
     tensors, plain = trainer.state()
-    rest = {"trainer": plain, "progress": dataclasses.asdict(progress), "hash": job.spec.hash}
-    checkpoint.save(
-        job.checkpoints, checkpoint.Checkpoint(progress.iteration, tensors, rest)
-    )
+    rest: dict[str, object] = {
+        "trainer": plain,
+        "progress": dataclasses.asdict(progress),
+        "hash": job.spec.hash,
+    }
+    checkpoint.save(job.checkpoints, checkpoint.Checkpoint(progress.iteration, tensors, rest))
 
 
 def _resume(job: Job, trainer: Trainer, watch: Watch) -> _Progress:
@@ -272,9 +274,7 @@ def _finish(
     last = progress.metrics[-1]
     tested = [r for r in progress.metrics if math.isfinite(r["test_error"])]
     best = min(tested, key=lambda r: r["test_error"], default=None)
-    store.write_execution(
-        job.folder, dataclasses.replace(execution, ended=provenance.utc_now())
-    )
+    store.write_execution(job.folder, dataclasses.replace(execution, ended=provenance.utc_now()))
     files = sorted(p for p in job.folder.iterdir() if p.suffix in (".csv", ".safetensors"))
     result = schema.Result(
         status=status,

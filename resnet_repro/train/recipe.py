@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from resnet_repro.errors import UserError
 from resnet_repro.models.names import parse_cifar
@@ -71,14 +71,28 @@ PROTOCOLS: dict[str, Recipe] = {
     "short": scaled(PAPER, PAPER.iterations // 8),
     # 30 epochs of the 1,437 training digits; a digit mirrored is another shape, or none.
     "demo": Recipe(
-        iterations=674, batch_size=64, bn_batch=64, drops=(337, 505), pad=1, flip=False, row_every=22
+        iterations=674,
+        batch_size=64,
+        bn_batch=64,
+        drops=(337, 505),
+        pad=1,
+        flip=False,
+        row_every=22,
     ),
     "smoke": Recipe(
         iterations=12, batch_size=32, bn_batch=32, drops=(6, 9), pad=1, flip=False, row_every=4
     ),
 }
 
-_NOT_ZERO = ("iterations", "batch_size", "bn_batch", "row_every", "warmup_window", "lr", "lr_divisor")
+_NOT_ZERO = (
+    "iterations",
+    "batch_size",
+    "bn_batch",
+    "row_every",
+    "warmup_window",
+    "lr",
+    "lr_divisor",
+)
 
 WARMUP_DEPTH = 110  # section 4.2: residual nets this deep start at a lower rate
 WARMUP_LR = 0.01
@@ -117,7 +131,7 @@ def protocol_label(
     return label + "".join(f"+{k}={v}" for k, v in sorted((changes or {}).items()))
 
 
-def parse_switch(name: str, text: str) -> object:
+def parse_switch(name: str, text: str) -> Any:
     """The value of recipe switch `name` written as `text` (a list with commas between)."""
     kinds = get_type_hints(Recipe)
     if name not in kinds:
@@ -156,4 +170,4 @@ def _expected(kind: object) -> str:
     if get_origin(kind) is Literal:
         return f"give one of {', '.join(get_args(kind))}"
     names = {bool: "true or false", int: "a whole number", float: "a number"}
-    return f"give {names[kind]}" if kind in names else "give whole numbers with commas between"  # type: ignore[index]
+    return f"give {names[kind]}" if kind in names else "give whole numbers with commas between"

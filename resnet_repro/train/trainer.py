@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -44,7 +44,7 @@ class Trainer:
             num_classes=len(data.classes),
             in_channels=data.train.images.shape[1],
             bn_batch=recipe.bn_batch if chunked else None,
-            init=cast(Literal["fan_in", "fan_out"], recipe.init),
+            init=recipe.init,
             seed=seed,
         )
         self.model = model.to(device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -52,9 +52,7 @@ class Trainer:
         self.warming = recipe.warmup_lr > 0
         self.warmup_ended: int | None = None
         self.window: list[float] = []  # training error in % of the last batches, while warming
-        self.optimizer = make_optimizer(
-            self.model, recipe, recipe.learning_rate(0, self.warming)
-        )
+        self.optimizer = make_optimizer(self.model, recipe, recipe.learning_rate(0, self.warming))
         self.loss_sum = torch.zeros((), device=device.torch)
         self.wrong_sum = torch.zeros((), dtype=torch.int64, device=device.torch)
 
@@ -67,7 +65,7 @@ class Trainer:
             logits: Tensor = self.model(x)
             loss = F.cross_entropy(logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         wrong = (logits.detach().argmax(1) != labels).sum()
         self.loss_sum += loss.detach()
@@ -93,7 +91,7 @@ class Trainer:
 
     def gradient_norms(self) -> dict[str, float]:
         """Euclidean norm of each stage's loss gradient at the last step (weight decay apart)."""
-        squares = {stage: 0.0 for stage in STAGES}
+        squares = dict.fromkeys(STAGES, 0.0)
         for name, parameter in self.model.named_parameters():
             if parameter.grad is not None:
                 stage = name.split(".", 1)[0].replace("bn1", "conv1")

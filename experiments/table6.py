@@ -1,0 +1,43 @@
+"""Table 6: residual nets of 20 to 1202 layers on CIFAR-10."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from resnet_repro.artifacts import Arm, Artifact, Published
+
+if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
+    from matplotlib.figure import Figure
+
+    from resnet_repro.report.frames import View
+
+DEPTHS = (20, 32, 44, 56, 110, 1202)
+
+ARTIFACT = Artifact(
+    name="table6",
+    title="Table 6: residual nets on CIFAR-10",
+    section="section 4.2, Table 6",
+    says=(
+        "Residual nets gain accuracy from depth up to 110 layers; 1202 layers still train to "
+        "almost no error, but test worse than 110."
+    ),
+    arms=tuple(Arm(f"resnet{depth}", f"resnet{depth}") for depth in DEPTHS),
+    published=(
+        *(Published(f"resnet{d}", "test_error", "table6", f"ResNet-{d}") for d in DEPTHS),
+        *(Published(f"resnet{d}", "params", "table6", f"ResNet-{d}") for d in DEPTHS),
+        Published("resnet1202", "train_error", "sec4.2", "ResNet-1202"),
+    ),
+)
+
+
+def draw(view: View) -> Figure:
+    """Test error against depth and against parameters, the paper's values beside ours."""
+    from resnet_repro.report.depth import error_by_size
+
+    return error_by_size(view)
+
+
+if __name__ == "__main__":
+    from resnet_repro.cli import run_script
+
+    run_script(__file__)

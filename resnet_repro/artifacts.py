@@ -1,0 +1,119 @@
+"""What an experiment script declares: a table or figure of the paper, its arms and its claims.
+
+Nothing here needs torch, and an experiment script must not either: tables and figures are
+drawn on machines without it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from resnet_repro.errors import UserError
+
+EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One line of an artifact: a network on a data set, with any recipe switches it changes.
+
+    `name` is the folder its runs are filed under; equal names in several artifacts are the
+    same runs.
+    """
+
+    name: str
+    network: str
+    dataset: str = "cifar10"
+    changes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Published:
+    """Which published value an arm's metric is set beside.
+
+    `source` and `row` name rows of the package's tables.csv (`table6`, `ResNet-20`), or, with
+    `source` `fig6` or `fig1`, the last point of a curve read off that figure.
+    """
+
+    arm: str
+    metric: Literal["test_error", "train_error", "params"]
+    source: str
+    row: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of the paper as an inequality: `higher`'s metric exceeds `lower`'s.
+
+    `final` compares the last row of each run, `throughout` every row.
+    """
+
+    text: str
+    higher: str
+    lower: str
+    metric: Literal["test_error", "train_error"] = "train_error"
+    scope: Literal["final", "throughout"] = "final"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A table or figure: what the paper says with it, and the runs it is a view over."""
+
+    name: str
+    title: str
+    section: str  # where in the paper
+    says: str  # its claim in one sentence
+    arms: tuple[Arm, ...]
+    protocol: str = "paper"  # the default of `run`
+    published: tuple[Published, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    figure: str = ""  # file stem of its figure; the artifact's name unless given
+
+    @property
+    def stem(self) -> str:
+        return self.figure or self.name
+
+    def arm(self, name: str) -> Arm:
+        """The arm of that name. Raises UserError listing the arms there are."""
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise UserError(
+            f"{self.name} has no arm '{name}': give some of {', '.join(a.name for a in self.arms)}"
+        )
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A loaded experiment script: its artifact and its draw function.
+
+    `draw(view)` gets a resnet_repro.report.frames.View and returns a matplotlib figure.
+    """
+
+    artifact: Artifact
+    draw: Callable[[Any], Any]
+
+
+def names() -> list[str]:
+    """Every artifact there is a script for, sorted."""
+    return sorted(p.stem for p in EXPERIMENTS.glob("*.py") if not p.stem.startswith("_"))
+
+
+def load(name: str) -> Experiment:
+    """Load `experiments/<name>.py`. Raises UserError, listing what exists, for another name."""
+    if name not in names():
+        raise UserError(f"unknown artifact '{name}': give one of {', '.join(names())}")
+    path = EXPERIMENTS / f"{name}.py"
+    found = importlib.util.spec_from_file_location(f"resnet_repro_experiment_{name}", path)
+    if found is None or found.loader is None:
+        raise UserError(f"{path} cannot be loaded")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    artifact, draw = module.ARTIFACT, module.draw
+    if artifact.name != name:
+        raise UserError(f"{path} declares the artifact '{artifact.name}': give it the file's name")
+    return Experiment(artifact, draw)

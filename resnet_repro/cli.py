@@ -1,0 +1,352 @@
+"""The command: parses, calls, prints. Nothing here computes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import platformdirs
+import typer
+from rich.console import Console
+
+from resnet_repro import artifacts, overview, runner
+from resnet_repro.display import RunDisplay, duration, print_rows
+from resnet_repro.errors import UserError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Deep Residual Learning for Image Recognition (He et al., 2015), artifact by artifact.",
+)
+CACHE = Path(platformdirs.user_cache_dir("resnet_repro"))
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Results = Annotated[
+    Path, typer.Option("--results-dir", metavar="DIR", help="Folder of your records.")
+]
+
+
+class Device(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+class Precision(StrEnum):
+    auto = "auto"
+    fp32 = "fp32"
+    tf32 = "tf32"
+    bf16 = "bf16"
+
+
+def _out() -> Console:
+    return Console()
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+@app.command("list")
+def list_command(results_dir: Results = runner.LOCAL, as_json: AsJson = False) -> None:
+    """The artifacts, and what is recorded of each."""
+    found = overview.list_artifacts([runner.RECORDED, results_dir])
+    if as_json:
+        _print_json(found)
+        return
+    rows = [
+        (
+            item["name"],
+            item["section"],
+            item["title"],
+            ", ".join(f"{n} {protocol}" for protocol, n in item["recorded"].items()) or "none",
+        )
+        for item in found["artifacts"]
+    ]
+    print_rows(_out(), "Artifacts", ("artifact", "paper", "title", "finished runs"), rows)
+
+
+@app.command()
+def describe(network: str, as_json: AsJson = False) -> None:
+    """A network's layers, parameters and multiply-adds, stage by stage, counted."""
+    from resnet_repro.models import describe as counting
+
+    found = counting.to_json(counting.describe(network))
+    if as_json:
+        _print_json(found)
+        return
+    rows = [
+        (
+            stage["name"],
+            stage["layers"],
+            " x ".join(str(n) for n in stage["output"]),
+            f"{stage['parameters']:,}",
+            f"{stage['multiply_adds']:,}",
+        )
+        for stage in found["stages"]
+    ]
+    total = ("total", f"{found['depth']} layers", "", found["parameters"], found["multiply_adds"])
+    rows.append((*total[:3], f"{total[3]:,}", f"{total[4]:,}"))
+    columns = ("stage", "layers", "output", "parameters", "multiply-adds")
+    shape = " x ".join(str(n) for n in found["input"])
+    print_rows(_out(), f"{network}, one {shape} image", columns, rows)
+
+
+@app.command()
+def run(
+    artifact: Annotated[str, typer.Argument(help="Such as table6; `list` shows them all.")],
+    arms: Annotated[
+        str, typer.Option(metavar="A,B", help="Some of the artifact's arms; all unless given.")
+    ] = "",
+    seeds: Annotated[str, typer.Option(metavar="0,1", help="One run each.")] = "0",
+    protocol: Annotated[
+        str | None,
+        typer.Option(metavar="P", help="paper, short, demo or smoke; the artifact's own if not."),
+    ] = None,
+    iterations: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Scale the schedule to N; recorded as custom-N."),
+    ] = None,
+    switches: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a switch of the recipe; recorded as P+KEY=VALUE. May be repeated.",
+        ),
+    ] = None,
+    data_root: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where CIFAR-10 is; $RESNET_REPRO_DATA or data/ if not."),
+    ] = None,
+    device: Annotated[Device, typer.Option()] = Device.auto,
+    precision: Annotated[Precision, typer.Option()] = Precision.auto,
+    results_dir: Results = runner.LOCAL,
+    figures_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Default: figures in the results folder.")
+    ] = None,
+    cache_dir: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where checkpoints are kept.")
+    ] = CACHE,
+    checkpoint_every: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Time between two checkpoints.")
+    ] = 30.0,
+    jobs: Annotated[int, typer.Option(metavar="K", min=1, help="Runs at once.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --dry-run: print the plan as JSON.")
+    ] = False,
+) -> None:
+    """Train what is missing of an artifact, then compare it with the paper."""
+    if as_json and not dry_run:
+        raise UserError("--json goes with --dry-run here; `compare --json` prints results")
+    experiment = artifacts.load(artifact)
+    request = runner.Request(
+        experiment.artifact,
+        tuple(name for name in arms.split(",") if name),
+        tuple(_whole(text, "--seeds") for text in seeds.split(",")),
+        protocol,
+        iterations,
+        tuple(_switch(text) for text in switches or ()),
+        results_dir,
+    )
+    from resnet_repro.train.device import choose
+
+    settings = runner.Settings(
+        device=choose(device.value, precision.value),
+        data_root=data_root,
+        cache=cache_dir,
+        results=results_dir,
+        jobs=jobs,
+        checkpoint_seconds=checkpoint_every,
+        command=lambda planned: runner.rerun_command(request, planned),
+    )
+    planned = runner.plan(request, settings.device.kind)
+    if as_json:
+        _print_json(overview.plan_json(planned))
+        return
+    out = _out()
+    _print_plan(out, planned)
+    if dry_run:
+        return
+    with RunDisplay(planned, out) as display:
+        ends = runner.execute(request, settings, display)
+    _summary(out, ends, artifact, results_dir, figures_dir or results_dir / "figures")
+    bad = [end for end in ends.values() if end in ("busy", "failed", "stopped")]
+    if bad:
+        raise typer.Exit(130 if "stopped" in bad else 1)
+
+
+def _whole(text: str, option: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise UserError(f"{option} '{text}': give whole numbers with commas between") from None
+
+
+def _switch(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--set {text}: give KEY=VALUE, such as bn_batch=64")
+    return name, value
+
+
+def _print_plan(out: Console, planned: list[runner.Planned]) -> None:
+    rows = [
+        (
+            str(p.run),
+            p.state if p.state != "partial" else f"at {p.iteration}",
+            p.recipe.iterations,
+            duration(p.seconds),
+            p.detail,
+        )
+        for p in planned
+    ]
+    print_rows(out, "Plan", ("run", "state", "iterations", "time left", ""), rows)
+
+
+def _summary(
+    out: Console, ends: dict[Any, str], artifact: str, results: Path, figures: Path
+) -> None:
+    """What was run and how it compares; figures and tables are written beside it."""
+    from resnet_repro.report.write import result_rows, write_report
+
+    counted = {end: list(ends.values()).count(end) for end in dict.fromkeys(ends.values())}
+    out.print(", ".join(f"{n} {end}" for end, n in counted.items()), highlight=False)
+    written = write_report([results], figures, results / "tables", [artifact])
+    for title, grid in result_rows(artifact, results) if written else []:
+        print_rows(out, title, grid.columns, grid.rows)
+    for path in written:
+        out.print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def status(results_dir: Results = runner.LOCAL, as_json: AsJson = False) -> None:
+    """Every run in your results folder and how far it is."""
+    found = overview.status(results_dir)
+    if as_json:
+        _print_json(found)
+        return
+    rows = [
+        (
+            f"{r['dataset']}/{r['arm']}/{r['protocol']}/seed{r['seed']}",
+            r["state"],
+            f"{r['iteration']}/{r['iterations'] or '?'}",
+            "" if r["test_error"] is None else f"{r['test_error']:.2f}",
+            r["detail"],
+        )
+        for r in found["runs"]
+    ]
+    print_rows(_out(), "Runs", ("run", "state", "iteration", "test error %", ""), rows)
+
+
+@app.command()
+def compare(artifact: str, results_dir: Results = runner.LOCAL, as_json: AsJson = False) -> None:
+    """Published, recorded and yours, side by side."""
+    from resnet_repro.report.write import compare_json, compare_rows
+
+    if as_json:
+        rows = compare_json(artifact, runner.RECORDED, results_dir)
+        _print_json({"artifact": artifact, "rows": rows})
+        return
+    print_rows(_out(), artifact, *compare_rows(artifact, runner.RECORDED, results_dir))
+
+
+@app.command()
+def report(
+    artifact: Annotated[
+        list[str] | None, typer.Argument(help="Some artifacts; all that have records if not.")
+    ] = None,
+    results_dir: Annotated[
+        Path, typer.Option(metavar="DIR", help="Records to report on.")
+    ] = runner.RECORDED,
+    figures_dir: Annotated[Path, typer.Option(metavar="DIR")] = runner.ROOT / "figures",
+    tables_dir: Annotated[Path, typer.Option(metavar="DIR")] = runner.ROOT / "results" / "tables",
+) -> None:
+    """Write every table and figure from the records alone."""
+    from resnet_repro.report.write import write_report
+
+    for path in write_report([results_dir], figures_dir, tables_dir, artifact or None):
+        _out().print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def verify(
+    results_dir: Annotated[
+        Path, typer.Option(metavar="DIR", help="Records to check.")
+    ] = runner.RECORDED,
+    as_json: AsJson = False,
+) -> None:
+    """Check every finished record: schema, hashes, completeness, agreement."""
+    found = overview.verify(results_dir)
+    if as_json:
+        _print_json(found)
+    else:
+        for item in found["problems"]:
+            _out().print(f"{item['run']}: {item['problem']}", highlight=False, soft_wrap=True)
+        _out().print(f"{found['records']} records, {len(found['problems'])} problems")
+    if found["problems"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def data(
+    name: Annotated[str, typer.Argument(help="cifar10, cifar10-45k or digits.")],
+    data_root: Annotated[Path | None, typer.Option(metavar="DIR")] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch CIFAR-10 first (170 MB).")
+    ] = False,
+) -> None:
+    """Read a data set and say what is in it."""
+    from resnet_repro.data import cifar10, load
+
+    if download:
+        if not name.startswith("cifar10"):
+            raise UserError(f"{name} needs no download")
+        cifar10.download(data_root or cifar10.default_root())
+    found = load(name, data_root)
+    rows = [
+        (split, len(part), " x ".join(str(n) for n in part.images.shape[1:]), part.digest)
+        for split, part in (("train", found.train), ("test", found.test))
+    ]
+    print_rows(_out(), name, ("split", "images", "shape", "digest"), rows)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; bad input gives one line on standard error and status 2."""
+    return _guarded(lambda: app(arguments, standalone_mode=False))
+
+
+def run_script(path: str) -> None:
+    """What `python experiments/<artifact>.py ...` does: `run <artifact> ...`, and exit."""
+    raise SystemExit(main(["run", Path(path).stem, *sys.argv[1:]]))
+
+
+def _guarded(call: Callable[[], Any]) -> int:
+    try:
+        value = call()
+    except UserError as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader left, as `| head` does
+        return 0
+    except Exception as error:
+        # Typer's usage errors; their class has moved between its releases.
+        say = getattr(error, "format_message", None)
+        if say is None:
+            raise
+        return _complain(str(say()))
+    return value if isinstance(value, int) else 0
+
+
+def _complain(text: str) -> int:
+    sys.stderr.write("error: " + " ".join(text.split()) + "\n")
+    return 2

@@ -1,0 +1,110 @@
+"""What the terminal shows: progress of runs, and tables of plain rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from resnet_repro.records.schema import RunId
+from resnet_repro.runner import Event, Planned
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as `2 h 05 min`, `3 min 20 s` or `unknown`."""
+    if seconds is None:
+        return "unknown"
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {whole % 60:02d} s" if minutes else f"{whole} s"
+
+
+class RunDisplay:
+    """A progress bar a run on a terminal; elsewhere a plain line a row of the record."""
+
+    def __init__(self, planned: Sequence[Planned], console: Console) -> None:
+        self.console = console
+        self.totals = {p.run: p.recipe.iterations for p in planned}
+        self.begun: dict[RunId, tuple[int, float]] = {}
+        self.bars: dict[RunId, TaskID] = {}
+        self.progress = Progress(
+            TextColumn("{task.description:<26}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[errors]}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> RunDisplay:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event of runner.execute."""
+        name = f"{event.run.arm} seed {event.run.seed}"
+        if event.kind == "say":
+            self.console.print(event.value, highlight=False, soft_wrap=True)
+            return
+        if event.run not in self.bars:
+            total = self.totals[event.run]
+            self.bars[event.run] = self.progress.add_task(name, total=total, errors="")
+        bar = self.bars[event.run]
+        if event.kind == "step":
+            self.begun.setdefault(event.run, (event.value, time.monotonic()))
+            self.progress.update(bar, completed=event.value)
+        elif event.kind == "row":
+            row = event.value
+            errors = f"train {row['train_error']:5.2f} %  test {row['test_error']:5.2f} %"
+            self.progress.update(bar, errors=errors)
+            if not self.console.is_terminal:
+                left = self._left(event.run, int(row["iteration"]))
+                at = f"{int(row['iteration'])}/{self.totals[event.run]}"
+                self.console.print(f"{name}: {at}  {errors}  {left} left", highlight=False)
+        elif event.kind == "end" and not self.console.is_terminal:
+            self.console.print(f"{name}: {event.value}", highlight=False)
+
+    def _left(self, run: RunId, iteration: int) -> str:
+        first, since = self.begun[run]
+        pace = (time.monotonic() - since) / max(1, iteration - first)
+        return duration(pace * (self.totals[run] - iteration))
+
+
+def print_rows(
+    console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+) -> None:
+    """A table on the terminal; tab-separated lines elsewhere, so that nothing is cut off."""
+    if not console.is_terminal:
+        for line in (columns, *rows):
+            console.print(
+                "\t".join(str(cell) for cell in line), highlight=False, markup=False, soft_wrap=True
+            )
+        return
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    console.print(table)

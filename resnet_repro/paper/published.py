@@ -1,0 +1,205 @@
+"""The published numbers and curves, from the CSV files beside this module.
+
+Errors are in %, parameters in the unit the paper prints (1e6). Unknown keys raise KeyError:
+they are written in experiment scripts, so a wrong one is a defect and not the user's.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Literal
+
+import pandas as pd
+
+from resnet_repro.artifacts import Published
+
+FIGURES = ("fig1", "fig6")  # whose curves' last points stand for numbers that no table prints
+
+CIFAR_ITERATIONS = 64_000  # section 4.2: the length of every CIFAR-10 run of the paper
+
+_DATASETS = {"CIFAR-10": "cifar10", "ImageNet": "imagenet"}  # the paper's name -> ours
+
+
+@dataclass(frozen=True)
+class PublishedValue:
+    """One number of the paper, as printed and as a number."""
+
+    source: str  # table6, sec4.2, fig6
+    row: str  # the paper's name of the line: ResNet-20
+    metric: str
+    text: str  # as printed, with its bound: 8.75, >60
+    value: float  # in `unit`
+    bound: Literal["", ">", "<"]
+    decimals: int  # printed
+    unit: str  # %, 1e6, 1e9 multiply-adds
+    dataset: str
+    protocol: str  # how it was trained, in the suite's words: always the complete `paper`
+    test_protocol: str  # how it was tested: single view, 10-crop
+    statistic: str  # single, best, mean, std, exact
+    n: int  # runs it stands for
+    own: bool  # measured by the authors, not quoted from other work
+    note: str
+    read_off: bool = False  # from a curve, not from print
+    std: float | None = None  # seed standard deviation, where printed beside a mean
+
+    @property
+    def where(self) -> str:
+        """The source in words: Table 6, section 4.2, read off Fig. 6."""
+        if self.read_off:
+            return self.note
+        number = self.source.removeprefix("table").removeprefix("sec")
+        return f"section {number}" if self.source.startswith("sec") else f"Table {number}"
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    text = resources.files("resnet_repro.paper").joinpath(name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _value(row: dict[str, str], std: float | None) -> PublishedValue:
+    text = row["value"]
+    bound: Literal["", ">", "<"] = ">" if text[0] == ">" else "<" if text[0] == "<" else ""
+    digits = text.lstrip("<>")
+    return PublishedValue(
+        source=row["table"],
+        row=row["row"],
+        metric=row["metric"],
+        text=text,
+        value=float(digits),
+        bound=bound,
+        decimals=len(digits.partition(".")[2]),
+        unit=row["unit"],
+        dataset=_DATASETS.get(row["dataset"], row["dataset"]),
+        protocol="paper",
+        test_protocol=row["protocol"],
+        statistic=row["statistic"],
+        n=int(row["n_runs"] or 1),
+        own=row["papers_own"] == "yes",
+        note=row["note"],
+        std=std if row["statistic"] == "mean" else None,
+    )
+
+
+@lru_cache(maxsize=1)
+def _tables() -> tuple[PublishedValue, ...]:
+    rows = _rows("tables.csv")
+    spread = {
+        (r["table"], r["row"], r["metric"]): float(r["value"])
+        for r in rows
+        if r["statistic"] == "std"
+    }
+    return tuple(_value(r, spread.get((r["table"], r["row"], r["metric"]))) for r in rows)
+
+
+def table_values(source: str, row: str | None = None) -> list[PublishedValue]:
+    """Every number of a table, or of one of its rows, in the table's order."""
+    found = [v for v in _tables() if v.source == source and row in (None, v.row)]
+    if not found:
+        raise KeyError(f"nothing published under {source!r}, row {row!r}")
+    return found
+
+
+def published_for(key: Published) -> list[PublishedValue]:
+    """What the paper says of an arm's metric: the single value, or the mean and then the best.
+
+    A standard deviation is not a value to compare; it is the mean's `std`. For Figs 1 and 6 it
+    is the last point of the curve, marked as read off.
+    """
+    if key.source in FIGURES:
+        return [_read_off(key)]
+    found = [
+        v
+        for v in table_values(key.source, key.row)
+        if v.metric == key.metric and v.statistic != "std"
+    ]
+    if not found:
+        raise KeyError(f"{key.source}, row {key.row!r} has no {key.metric}")
+    return sorted(found, key=lambda v: v.statistic == "best")
+
+
+def _read_off(key: Published) -> PublishedValue:
+    points = curve(key.source, key.row, key.metric.removesuffix("_error"))
+    value = float(points["error_pct"].iloc[-1])
+    return PublishedValue(
+        source=key.source,
+        row=key.row,
+        metric=key.metric,
+        text=f"{value:.2f}",
+        value=value,
+        bound="",
+        decimals=2,
+        unit="%",
+        dataset="cifar10",
+        protocol="paper",
+        test_protocol="single view",
+        statistic="single",
+        n=1,
+        own=True,
+        note=f"read off Fig. {key.source.removeprefix('fig')}",
+        read_off=True,
+    )
+
+
+@lru_cache(maxsize=1)
+def _curves() -> dict[tuple[str, str, str, str], list[tuple[int, float]]]:
+    curves: dict[tuple[str, str, str, str], list[tuple[int, float]]] = {}
+    for r in _rows("curves.csv"):
+        points = curves.setdefault((r["figure"], r["panel"], r["network"], r["split"]), [])
+        points.append((int(r["iteration"]), float(r["error_pct"])))
+    return curves
+
+
+def curve(figure: str, network: str, split: str, panel: str | None = None) -> pd.DataFrame:
+    """A published curve as the columns iteration and error_pct (%), in the order of training.
+
+    `network` is the paper's name, `split` train, test or val. Without `panel` it is the first
+    panel that shows the network: Fig. 6 draws ResNet-110 twice, the second time from half-way.
+    """
+    for (a_figure, a_panel, a_network, a_split), points in _curves().items():
+        if (a_figure, a_network, a_split) == (figure, network, split) and panel in (None, a_panel):
+            ordered = sorted(points, key=lambda p: p[0])
+            return pd.DataFrame(ordered, columns=["iteration", "error_pct"])
+    raise KeyError(f"{figure} draws no {split} curve of {network!r} (panel {panel or 'any'})")
+
+
+def curve_name(network: str) -> str | None:
+    """The paper's name of one of our CIFAR networks: plain20 -> plain-20, resnet20 -> ResNet-20.
+
+    None for any other network, whose curve the paper does not draw.
+    """
+    match = re.fullmatch(r"(plain|resnet)(\d+)", network)
+    return match and f"{'plain' if match[1] == 'plain' else 'ResNet'}-{match[2]}"
+
+
+def seed_std_prior(dataset: str, metric: str) -> tuple[float, int] | None:
+    """The standard deviation between seeds that the paper prints, and its degrees of freedom.
+
+    In points of error; for CIFAR-10's test error that of the five ResNet-110 runs. None where
+    the paper prints none.
+    """
+    found = [
+        (v.value, v.n - 1)
+        for v in _tables()
+        if (v.statistic, v.dataset, v.metric, v.own) == ("std", dataset, metric, True)
+    ]
+    df = sum(d for _, d in found)
+    if not df:
+        return None
+    return math.sqrt(sum(s * s * d for s, d in found) / df), df
+
+
+def layer_std(network: str, order: Literal["original", "sorted"] = "original") -> pd.DataFrame:
+    """Fig. 7's curve of a network as the columns layer_index (1 is the first) and std."""
+    points = [
+        (int(r["layer_index"]), float(r["std"]))
+        for r in _rows("fig7_layer_std.csv")
+        if (r["network"], r["order"]) == (network, order)
+    ]
+    if not points:
+        raise KeyError(f"Fig. 7 draws no {order} curve of {network!r}")
+    return pd.DataFrame(points, columns=["layer_index", "std"])

@@ -1,0 +1,99 @@
+"""Checks a record can fail: schema, hashes, completeness, order, agreement of its files."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from resnet_repro.errors import UserError
+from resnet_repro.records import schema, store
+
+TABLES = {
+    "metrics.csv": schema.METRICS,
+    "timing.csv": schema.TIMING,
+    "gradients.csv": schema.GRADIENTS,
+    "layers.csv": schema.LAYERS,
+}
+NOT_NUMBERS = ("name",)
+
+
+def problems(run: schema.RunId, folder: Path) -> list[str]:
+    """What is wrong with a finished record, a line each; empty when nothing is."""
+    try:
+        record = store.read_record(run, folder)
+    except UserError as error:
+        return [str(error)]
+    found = list(_labels(record))
+    tables: dict[str, list[dict[str, float]]] = {}
+    for name, columns in TABLES.items():
+        try:
+            tables[name] = _numbers(folder / name, columns)
+        except UserError as error:
+            found.append(str(error))
+    found += _files(record)
+    if "metrics.csv" in tables:
+        found += _metrics(record, tables["metrics.csv"])
+        for name in ("timing.csv", "gradients.csv"):
+            if name in tables and _iterations(tables[name]) != _iterations(tables["metrics.csv"]):
+                found.append(f"{folder / name}: other iterations than metrics.csv")
+    return found
+
+
+def _labels(record: store.Record) -> Iterator[str]:
+    """The folder's name must say what the spec says."""
+    path = record.folder / "spec.json"
+    if record.spec.dataset != record.run.dataset:
+        yield f"{path}: data set {record.spec.dataset}, filed under {record.run.dataset}"
+    if record.spec.seed != record.run.seed:
+        yield f"{path}: seed {record.spec.seed}, filed under seed{record.run.seed}"
+    if record.result.status not in ("done", "diverged"):
+        yield f"{record.folder / 'result.json'}: status '{record.result.status}' is none there is"
+
+
+def _files(record: store.Record) -> Iterator[str]:
+    """Every file the result names is there and unchanged, and none is unnamed."""
+    for name, digest in record.result.files.items():
+        path = record.folder / name
+        if Path(name).name != name or not path.is_file():
+            yield f"{path}: named in result.json and not there"
+        elif store.file_digest(path) != digest:
+            yield f"{path}: changed since result.json was written"
+    for name in TABLES:
+        if name not in record.result.files:
+            yield f"{record.folder / 'result.json'}: does not name {name}"
+
+
+def _metrics(record: store.Record, rows: list[dict[str, float]]) -> Iterator[str]:
+    path = record.folder / "metrics.csv"
+    iterations = _iterations(rows)
+    if not rows:
+        yield f"{path}: no rows"
+        return
+    if any(b <= a for a, b in itertools.pairwise(iterations)):
+        yield f"{path}: iterations do not increase"
+    if iterations[-1] != record.result.iterations:
+        yield f"{path}: ends at {iterations[-1]:.0f}, result.json at {record.result.iterations}"
+    asked = record.spec.recipe.get("iterations")
+    if record.result.status == "done" and iterations[-1] != asked:
+        yield f"{path}: ends at {iterations[-1]:.0f}, the recipe asks for {asked}"
+    last = rows[-1]
+    for name in ("train_loss", "train_error", "test_loss", "test_error"):
+        if schema.finite(last[name]) != getattr(record.result, name):
+            yield f"{path}: its last {name} is not the one in result.json"
+    tested = [row["test_error"] for row in rows if math.isfinite(row["test_error"])]
+    if min(tested, default=None) != record.result.best_test_error:
+        yield f"{path}: its lowest test_error is not the best_test_error of result.json"
+
+
+def _iterations(rows: list[dict[str, float]]) -> list[float]:
+    return [row["iteration"] for row in rows]
+
+
+def _numbers(path: Path, columns: tuple[str, ...]) -> list[dict[str, float]]:
+    numeric = [c for c in columns if c not in NOT_NUMBERS]
+    try:
+        return [{c: float(row[c]) for c in numeric} for row in store.read_table(path, columns)]
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error

@@ -1,0 +1,180 @@
+"""Training curves in the arrangement of the paper's Figs 1 and 6."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MultipleLocator
+
+from resnet_repro.artifacts import Arm
+from resnet_repro.paper.published import CIFAR_ITERATIONS, curve, curve_name
+from resnet_repro.report.figures import (
+    RGB,
+    colour,
+    finish,
+    network_label,
+    new_figure,
+    style,
+    view_caption,
+)
+from resnet_repro.report.frames import View
+
+DASHES = {"train": "--", "test": "-"}  # training dashed, test solid, as in the paper
+WORDS = {"train": "training error", "test": "test error"}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel: which arms and which errors it shows, and beside which published curves.
+
+    `figure` and `panel` name curves of the paper (`fig6`, `left`); empty for none. `start` is
+    the part of training, 0 ... 1, at which the axis begins. `top` is the paper's upper limit
+    in %, raised where one of our curves would end above it.
+    """
+
+    title: str
+    arms: tuple[str, ...]
+    splits: tuple[str, ...] = ("train", "test")
+    figure: str = ""
+    panel: str | None = None
+    start: float = 0.0
+    top: float = 20.0
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """The x axis: ours and the paper's iterations become positions on it."""
+
+    ours: int  # iterations of our schedule
+    fraction: bool  # of training, where the paper's schedule is longer or shorter
+
+    def position(self, iterations: pd.Series, schedule: int) -> pd.Series:
+        return iterations / schedule if self.fraction else iterations * 1.0
+
+    @property
+    def end(self) -> float:
+        return 1.0 if self.fraction else float(self.ours)
+
+
+def training_curves(view: View, panels: Sequence[Panel], *, height: float = 4.4) -> Figure:
+    """The recorded curves over the paper's own, a panel beside the other; height in inches.
+
+    Bold: the mean over seeds. Thin lines of the same colour: each seed, where there are
+    several. Thin and pale behind them: the paper's curve. Where our schedule has another
+    length than the paper's, both are drawn by the fraction of training. An arm that was not
+    run is named in the caption.
+    """
+    schedules = sorted({int(n) for n in view.frames.runs["schedule"]})
+    ours = schedules[-1] if schedules else CIFAR_ITERATIONS
+    published = any(panel.figure for panel in panels)
+    axis = _Axis(ours, published and schedules not in ([], [CIFAR_ITERATIONS]))
+    with style():
+        figure, axes = new_figure(1.0 + 3.9 * len(panels), height, len(panels))
+        for ax, panel in zip(axes, panels, strict=True):
+            _draw_panel(ax, view, panel, axis)
+        axes[0].set_ylabel("error, %")
+        keys = [
+            Line2D([], [], color="0.2", lw=_width(split), ls=dash, label=WORDS[split])
+            for split, dash in DASHES.items()
+            if any(split in panel.splits for panel in panels)
+        ]
+        if published:
+            grey = _pale((0.4, 0.4, 0.4))
+            keys.append(Line2D([], [], color=grey, lw=0.9, label="pale: the paper's curves"))
+        finish(figure, view.artifact.title, keys, view_caption(view))
+    return figure
+
+
+def _width(split: str) -> float:
+    return 1.2 if split == "train" else 2.0
+
+
+def _pale(rgb: RGB) -> RGB:
+    """Mostly grey, with enough of the colour left to tell whose curve it is."""
+    r, g, b = (0.4 * c + 0.6 * 0.8 for c in rgb)
+    return r, g, b
+
+
+def _draw_panel(ax: Axes, view: View, panel: Panel, axis: _Axis) -> None:
+    ends = []
+    for name in panel.arms:
+        arm = view.artifact.arm(name)
+        for split in panel.splits:
+            _draw_published(ax, panel, arm, split, axis)
+            ends += _draw_ours(ax, view, arm, split, axis)
+    highest = max(ends, default=0.0)
+    # Room above a curve's end, in steps of 10, so that small changes leave the limits alone.
+    ax.set_ylim(
+        0, panel.top if highest < panel.top else min(100, 10 * math.ceil(highest / 10 + 0.5))
+    )
+    ax.yaxis.set_major_locator(MultipleLocator(5 if ax.get_ylim()[1] <= 40 else 20))
+    _label_x(ax, axis)
+    ax.set_xlim(panel.start * axis.end, axis.end)
+    # Above the panel: inside, wherever it stood, some curve would run under it.
+    ax.legend(
+        handles=[
+            Line2D([], [], color=colour(arm.network), lw=2, label=network_label(arm.network))
+            for arm in (view.artifact.arm(name) for name in panel.arms)
+        ],
+        title=panel.title,
+        title_fontsize=10,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=len(panel.arms),
+        frameon=False,
+        fontsize=7.5,
+        handlelength=1.2,
+        handletextpad=0.4,
+        columnspacing=0.8,
+    )
+
+
+def _draw_published(ax: Axes, panel: Panel, arm: Arm, split: str, axis: _Axis) -> None:
+    network = curve_name(arm.network)
+    if not panel.figure or network is None:
+        return
+    points = curve(panel.figure, network, split, panel.panel)
+    x = axis.position(points["iteration"], CIFAR_ITERATIONS)
+    ax.plot(
+        x, points["error_pct"], color=_pale(colour(arm.network)), lw=0.9, ls=DASHES[split], zorder=1
+    )
+
+
+def _draw_ours(ax: Axes, view: View, arm: Arm, split: str, axis: _Axis) -> list[float]:
+    """Draw an arm's seeds and their mean; returns the finite errors, in %, they end with."""
+    m = view.frames.metrics
+    here = m[(m["dataset"] == arm.dataset) & (m["arm"] == arm.name)]
+    if here.empty:
+        return []
+    # A column a seed; a row that one seed lacks has no mean over all of them.
+    seeds = pd.DataFrame(
+        {seed: rows.set_index("iteration")[f"{split}_error"] for seed, rows in here.groupby("seed")}
+    ).sort_index()
+    mean = seeds.mean(axis="columns", skipna=False)
+    x = axis.position(pd.Series(seeds.index, index=seeds.index), axis.ours)
+    hue, dash = colour(arm.network), DASHES[split]
+    if len(seeds.columns) > 1:
+        for seed in seeds.columns:
+            ax.plot(x, seeds[seed], color=hue, ls=dash, lw=0.6, alpha=0.5, zorder=2)
+    ax.plot(x, mean, color=hue, ls=dash, lw=_width(split), zorder=3)
+    return [float(v) for v in seeds.iloc[-1] if math.isfinite(v)]
+
+
+def _label_x(ax: Axes, axis: _Axis) -> None:
+    if axis.fraction:
+        ax.set_xlabel(
+            f"fraction of training (ours {axis.ours:,}, paper's {CIFAR_ITERATIONS:,} iterations)"
+        )
+    elif axis.end >= 10_000:
+        ax.ticklabel_format(axis="x", style="plain")
+        ticks = range(0, int(axis.end) + 1, 10_000)
+        ax.set_xticks(list(ticks), [str(t // 10_000) for t in ticks])
+        ax.set_xlabel("iterations (1e4)")
+    else:
+        ax.set_xlabel("iterations")

@@ -1,0 +1,224 @@
+"""Finished records as pandas tables, and the part of them that one figure shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from resnet_repro.artifacts import Artifact
+from resnet_repro.errors import UserError
+from resnet_repro.records import schema, store
+
+LABELS = ("dataset", "arm", "protocol", "seed")
+RUNS = (
+    *LABELS,
+    "network",
+    "status",
+    "iterations",  # run
+    "schedule",  # iterations asked for
+    "parameters",
+    "train_loss",
+    "train_error",
+    "test_loss",
+    "test_error",
+    "best_test_error",
+    "best_test_iteration",
+    "warmup_ended",
+    "half_precision_test_error",
+    "device",
+    "device_name",
+    "precision",
+    "commit",
+    "dirty",
+    "question",  # digest of the spec without its seed: equal for runs that differ by chance only
+    "spec_hash",
+    "folder",
+)
+_NUMBERS = (
+    "train_loss",
+    "train_error",
+    "test_loss",
+    "test_error",
+    "best_test_error",
+    "best_test_iteration",
+    "warmup_ended",
+    "half_precision_test_error",
+)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Every finished run (`runs`, a row each) and its measurements (the others, long).
+
+    Errors in %, losses in nats, norms and standard deviations without unit, timing in seconds
+    and images per second; numbers that were not measured are NaN.
+    """
+
+    runs: pd.DataFrame
+    metrics: pd.DataFrame
+    timing: pd.DataFrame
+    gradients: pd.DataFrame
+    layers: pd.DataFrame
+
+    def select(self, arms: set[tuple[str, str]], protocol: str | None = None) -> Frames:
+        """The part of the (dataset, arm) pairs, and of one protocol unless None."""
+
+        def part(frame: pd.DataFrame) -> pd.DataFrame:
+            keep = [
+                (d, a) in arms and protocol in (None, p)
+                for d, a, p in zip(frame["dataset"], frame["arm"], frame["protocol"], strict=True)
+            ]
+            return frame[pd.Series(keep, index=frame.index, dtype=bool)].reset_index(drop=True)
+
+        return Frames(*(part(getattr(self, f.name)) for f in dataclasses.fields(self)))
+
+    @cached_property
+    def _by_arm(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for row in self.runs.sort_values(list(LABELS)).to_dict("records"):
+            rows.setdefault((row["dataset"], row["arm"]), []).append(
+                {str(name): value for name, value in row.items()}
+            )
+        return rows
+
+    def arms(self, dataset: str) -> list[str]:
+        """The arms of a data set that have runs, sorted."""
+        return [arm for (of, arm) in self._by_arm if of == dataset]
+
+    def runs_of(self, dataset: str, arm: str, protocol: str | None = None) -> list[dict[str, Any]]:
+        """An arm's rows of `runs`, under one protocol unless None, by protocol and seed."""
+        rows = self._by_arm.get((dataset, arm), [])
+        return [row for row in rows if protocol in (None, row["protocol"])]
+
+    def protocols_of(self, dataset: str, arm: str) -> list[str]:
+        """The protocols an arm was run under, the paper's first."""
+        return sort_protocols(row["protocol"] for row in self.runs_of(dataset, arm))
+
+
+@dataclass(frozen=True)
+class View:
+    """What a figure shows: an artifact's arms, as recorded under one protocol."""
+
+    artifact: Artifact
+    frames: Frames
+    protocol: str
+
+
+def sort_protocols(names: Iterable[str]) -> list[str]:
+    """Each protocol once, the paper's first."""
+    return sorted(set(names), key=lambda name: (name != "paper", name))
+
+
+def read_frames(results_dirs: Sequence[Path]) -> Frames:
+    """Every finished run below the folders.
+
+    A run that lies in several of them counts once; the first folder's is taken. Raises
+    UserError for a damaged record, and for two records of one name but of different specs.
+    """
+    seen: dict[schema.RunId, store.Record] = {}
+    for results in results_dirs:
+        for record in store.read_records(results):
+            first = seen.setdefault(record.run, record)
+            if first.spec != record.spec:
+                raise UserError(
+                    f"{first.folder} and {record.folder} are of different specs: "
+                    "report them separately"
+                )
+    records = list(seen.values())
+    return Frames(
+        pd.DataFrame([_run(r) for r in records], columns=list(RUNS)),
+        _long(records, "metrics.csv", schema.METRICS),
+        _long(records, "timing.csv", schema.TIMING),
+        _long(records, "gradients.csv", schema.GRADIENTS),
+        _long(records, "layers.csv", schema.LAYERS),
+    )
+
+
+def make_view(artifact: Artifact, frames: Frames) -> View:
+    """The artifact's arms under the protocol its figure shows.
+
+    That is `paper` where any arm has it, else `short`, else the artifact's own default, else
+    the first there is; the default again when nothing is recorded.
+    """
+    arms = {(arm.dataset, arm.name) for arm in artifact.arms}
+    found = sorted(set(frames.select(arms).runs["protocol"]))
+    order = ["paper", "short", artifact.protocol, *found]
+    protocol = next((p for p in order if p in found), artifact.protocol)
+    return View(artifact, frames.select(arms, protocol), protocol)
+
+
+def _labels(record: store.Record) -> dict[str, object]:
+    run = record.run
+    return {"dataset": run.dataset, "arm": run.arm, "protocol": run.protocol, "seed": run.seed}
+
+
+def _run(record: store.Record) -> dict[str, object]:
+    result, execution, spec = record.result, record.execution, record.spec
+    where = record.folder / "result.json"
+    if result.status not in ("done", "diverged"):
+        raise UserError(f"{where}: status {result.status!r} is neither done nor diverged")
+    question = json.dumps(dataclasses.asdict(dataclasses.replace(spec, seed=0)), sort_keys=True)
+    return {
+        **_labels(record),
+        "network": spec.network,
+        "status": result.status,
+        "iterations": _whole(result.iterations, where, "iterations"),
+        "schedule": _whole(
+            spec.recipe.get("iterations"), record.folder / "spec.json", "iterations"
+        ),
+        "parameters": _whole(result.parameters, where, "parameters"),
+        **{name: _optional(getattr(result, name), where, name) for name in _NUMBERS},
+        "device": execution.device,
+        "device_name": execution.device_name,
+        "precision": execution.precision,
+        "commit": execution.commit,
+        "dirty": bool(execution.dirty),
+        "question": hashlib.sha256(question.encode()).hexdigest(),
+        "spec_hash": spec.hash,
+        "folder": str(record.folder),
+    }
+
+
+def _whole(value: object, where: Path, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UserError(f"{where}: {name} is {value!r}, not a whole number")
+    return value
+
+
+def _optional(value: object, where: Path, name: str) -> float:
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise UserError(f"{where}: {name} is {value!r}, not a number")
+    return float(value)
+
+
+def _long(records: Sequence[store.Record], name: str, columns: Sequence[str]) -> pd.DataFrame:
+    rows: list[dict[str, object]] = []
+    for record in records:
+        path = record.folder / name
+        labels = _labels(record)
+        for row in store.read_table(path, columns):
+            rows.append({**labels, **{c: _cell(row[c], c, path) for c in columns}})
+    return pd.DataFrame(rows, columns=[*LABELS, *columns])
+
+
+def _cell(text: str, column: str, path: Path) -> object:
+    if column == "name":
+        return text
+    try:
+        value = float(text)  # `nan` and `inf` are what a diverged run measured
+        return int(text) if column in ("iteration", "layer") else value
+    except ValueError:
+        raise UserError(
+            f"{path}: {column} is {text!r}, not a number: restore or rerun it"
+        ) from None

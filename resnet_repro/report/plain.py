@@ -1,0 +1,100 @@
+"""Tables as plain values: what --json prints, and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from resnet_repro.report.claims import ClaimRow
+from resnet_repro.report.tables import Row, SideBySide
+
+Cell = str | int | float | bool | None
+
+
+def rows_json(rows: Sequence[Row]) -> list[dict[str, Cell]]:
+    """Rows as plain values, for --json and CSV; None for what is not there."""
+    return [_plain(row) for row in rows]
+
+
+def _plain(row: Row) -> dict[str, Cell]:
+    value, best, ours = row.published, row.published_best, row.ours
+    return {
+        "arm": row.arm,
+        "network": row.network or None,
+        "dataset": row.dataset,
+        "metric": row.metric,
+        "protocol": row.protocol or None,
+        "published": value.value if value else None,
+        "published_text": value.text if value else None,
+        "published_unit": value.unit if value else None,
+        "published_std": value.std if value else None,
+        "published_n": value.n if value else None,
+        "published_where": value.where if value else None,
+        "published_best": best.value if best else None,
+        "recorded": _count(ours.mean) if row.metric == "params" else _short(ours.mean),
+        "recorded_std": _short(ours.std),
+        "recorded_best": _short(ours.best),
+        "n": ours.n,
+        "seeds": " ".join(str(s) for s in row.seeds) or None,
+        "difference": _short(ours.difference),
+        "half_width": _short(ours.half_width),
+        "verdict": "quoted" if row.quoted else ours.verdict or None,
+        "machines": "; ".join(row.machines) or None,
+        "precisions": " ".join(row.precisions) or None,
+    }
+
+
+def claims_json(rows: Sequence[ClaimRow]) -> list[dict[str, Cell]]:
+    """Claims as plain values, for --json and CSV."""
+    return [
+        {
+            "claim": row.claim.text,
+            "metric": row.claim.metric,
+            "scope": row.claim.scope,
+            "higher": row.claim.higher,
+            "lower": row.claim.lower,
+            "protocol": row.protocol,
+            "higher_mean": _short(row.higher_mean),
+            "lower_mean": _short(row.lower_mean),
+            "difference": _short(row.result.difference),
+            "half_width": _short(row.result.half_width),
+            "n": row.result.n,
+            "seeds": " ".join(str(s) for s in row.seeds) or None,
+            "detail": row.result.detail or None,
+            "verdict": row.result.verdict,
+        }
+        for row in rows
+    ]
+
+
+def side_by_side_json(rows: Sequence[SideBySide]) -> list[dict[str, Cell]]:
+    """Published and recorded as in `rows_json`, the user's own under names in `yours`."""
+    names = ("recorded", "recorded_std", "recorded_best", "n", "seeds", "difference", "half_width")
+    plain = []
+    for both in rows:
+        own = _plain(both.yours)
+        yours = {
+            name.replace("recorded", "yours") if "recorded" in name else f"yours_{name}": own[name]
+            for name in (*names, "verdict")
+        }
+        plain.append({**_plain(both.recorded), **yours})
+    return plain
+
+
+def _count(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _short(value: float | None) -> float | None:
+    """Without the last digits of floating point, which say nothing."""
+    return None if value is None else round(value, 6)
+
+
+def csv_text(rows: Sequence[dict[str, Cell]]) -> str:
+    """Plain values as CSV; what is not there is an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,209 @@
+"""Tables as text, Markdown and LaTeX. One input gives one output, byte for byte."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from resnet_repro.paper.published import PublishedValue
+from resnet_repro.report.claims import ClaimRow
+from resnet_repro.report.tables import Row, SideBySide, Table
+from resnet_repro.report.verdicts import Comparison
+
+METRIC_WORDS = {
+    "test_error": "test error, %",
+    "train_error": "training error, %",
+    "params": "parameters",
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells as text, ready for any markup."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def grid(rows: Sequence[Row]) -> Grid:
+    """The columns a reader gets; one that is empty throughout is left out."""
+    return _grid(
+        (
+            "arm",
+            "metric",
+            "published",
+            "recorded",
+            "difference",
+            "verdict",
+            "protocol",
+            "best seed",
+        ),
+        [
+            (
+                row.arm,
+                METRIC_WORDS[row.metric],
+                published_text(row.published, row.metric),
+                recorded_text(row.ours, row.metric),
+                difference_text(row.ours.difference, row.ours.half_width),
+                "quoted, not run here" if row.quoted else row.ours.verdict,
+                row.protocol,
+                best_text(row),
+            )
+            for row in rows
+        ],
+    )
+
+
+def claims_grid(rows: Sequence[ClaimRow]) -> Grid:
+    """Claims as columns of text."""
+    return _grid(
+        ("claim", "metric", "higher", "lower", "difference", "over", "verdict", "protocol", "n"),
+        [
+            (
+                row.claim.text,
+                METRIC_WORDS[row.claim.metric],
+                _side(row.claim.higher, row.higher_mean),
+                _side(row.claim.lower, row.lower_mean),
+                difference_text(row.result.difference, row.result.half_width),
+                row.result.detail,
+                row.result.label,
+                row.protocol,
+                str(row.result.n or ""),
+            )
+            for row in rows
+        ],
+    )
+
+
+def side_by_side_grid(rows: Sequence[SideBySide]) -> Grid:
+    """Published, recorded and yours, each with its verdict."""
+    return _grid(
+        ("arm", "metric", "protocol", "published", "recorded", "verdict", "yours", "your verdict"),
+        [
+            (
+                both.recorded.arm,
+                METRIC_WORDS[both.recorded.metric],
+                both.recorded.protocol,
+                published_text(both.recorded.published, both.recorded.metric),
+                recorded_text(both.recorded.ours, both.recorded.metric),
+                both.recorded.ours.verdict,
+                recorded_text(both.yours.ours, both.yours.metric),
+                both.yours.ours.verdict,
+            )
+            for both in rows
+        ],
+    )
+
+
+def _grid(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Grid:
+    used = [i for i in range(len(columns)) if any(row[i] for row in rows)]
+    return Grid(tuple(columns[i] for i in used), tuple(tuple(row[i] for i in used) for row in rows))
+
+
+def published_text(value: PublishedValue | None, metric: str) -> str:
+    """`6.61 ± 0.16 (n = 5)`, `0.27 M`, `9.68 (read off Fig. 6)`; empty without a value."""
+    if value is None:
+        return ""
+    text = f"{value.text} M" if metric == "params" else value.text
+    if value.std is not None:
+        text += f" ± {value.std:.2f}"
+    if value.n > 1:
+        text += f" (n = {value.n})"
+    return f"{text} ({value.where})" if value.read_off else text
+
+
+def recorded_text(ours: Comparison, metric: str) -> str:
+    """`8.79 ± 0.12 (n = 3)`, `269,722`; empty without a mean."""
+    if ours.mean is None:
+        return ""
+    if metric == "params":
+        return f"{ours.mean:,.0f}"
+    spread = "" if ours.std is None else f" ± {ours.std:.2f}"
+    return f"{ours.mean:.2f}{spread} (n = {ours.n})"
+
+
+def difference_text(difference: float | None, half_width: float | None) -> str:
+    """`+0.16 ± 0.63`, in points."""
+    if difference is None:
+        return ""
+    text = "0.00" if abs(difference) < 0.005 else f"{difference:+.2f}"
+    return text if half_width is None else f"{text} ± {half_width:.2f}"
+
+
+def best_text(row: Row) -> str:
+    """The best of our seeds beside the best the paper prints, where it prints one."""
+    value = row.published_best
+    if value is None:
+        return ""
+    published = f"published {value.text} of {value.n}"
+    if row.ours.best is None:
+        return published
+    return f"{row.ours.best:.2f} of {row.ours.n}; {published}"
+
+
+def _side(arm: str, mean: float | None) -> str:
+    return arm if mean is None else f"{arm} {mean:.2f}"
+
+
+def markdown_grid(cells: Grid) -> str:
+    """A GitHub table."""
+    lines = [cells.columns, ("---",) * len(cells.columns), *cells.rows]
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
+
+
+def markdown(table: Table) -> str:
+    """The artifact's table, claims and notes as a page of Markdown."""
+    artifact = table.artifact
+    parts = [
+        f"# {artifact.title}\n",
+        f"{artifact.says} ({artifact.section})\n",
+        f"{table.caption}\n",
+        markdown_grid(grid(table.rows)),
+    ]
+    if table.claims:
+        parts += ["## Claims\n", markdown_grid(claims_grid(table.claims))]
+    return "\n".join([*parts, *(f"{note}\n" for note in table.notes)])
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "±": r"$\pm$",
+}
+
+
+def latex_escape(text: str) -> str:
+    """Text as LaTeX prints it; a number's minus sign becomes one."""
+    escaped = "".join(_LATEX.get(c, c) for c in text)
+    return re.sub(r"(?<![\w-])-(?=\d)", "$-$", escaped)
+
+
+def latex(table: Table) -> str:
+    """The artifact's table for a document that loads booktabs."""
+    caption = f"{table.artifact.title}. {table.caption}"
+    return latex_grid(grid(table.rows), caption, f"tab:{table.artifact.name}")
+
+
+def latex_grid(cells: Grid, caption: str, label: str) -> str:
+    """A table environment with booktabs' rules."""
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{latex_escape(caption)}}}"]
+    lines += [rf"\label{{{label}}}", rf"\begin{{tabular}}{{{'l' * len(cells.columns)}}}"]
+    head, *body = [
+        " & ".join(latex_escape(cell) for cell in line) + r" \\"
+        for line in (cells.columns, *cells.rows)
+    ]
+    lines += [r"\toprule", head, r"\midrule", *body, r"\bottomrule"]
+    return "\n".join([*lines, r"\end{tabular}", r"\end{table}", ""])

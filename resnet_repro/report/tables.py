@@ -1,0 +1,240 @@
+"""The rows of an artifact's table: published, recorded, and the verdict between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from resnet_repro.artifacts import Arm, Artifact
+from resnet_repro.paper.published import (
+    PublishedValue,
+    published_for,
+    seed_std_prior,
+    table_values,
+)
+from resnet_repro.report.claims import ClaimRow, claim_rows
+from resnet_repro.report.frames import Frames, sort_protocols
+from resnet_repro.report.notes import caption, notes
+from resnet_repro.report.verdicts import (
+    Comparison,
+    Outcome,
+    Spread,
+    judge,
+    judge_exact,
+    pooled_std,
+    summarise,
+)
+
+METRICS = ("test_error", "train_error", "params")
+
+
+@dataclass(frozen=True)
+class Row:
+    """An arm's metric under one protocol. Errors in %, parameters as counted.
+
+    A quoted row is a number the paper took from other work, shown for comparison only.
+    """
+
+    arm: str
+    network: str
+    dataset: str
+    metric: str
+    protocol: str  # empty where it does not matter (parameters)
+    published: PublishedValue | None
+    published_best: PublishedValue | None
+    ours: Comparison
+    seeds: tuple[int, ...] = ()
+    machines: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
+    quoted: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """An artifact's rows and claims, with what a reader must know to read them."""
+
+    artifact: Artifact
+    rows: tuple[Row, ...]
+    claims: tuple[ClaimRow, ...]
+    caption: str  # protocols, machines, precisions
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """The same row from the committed results and from the user's own."""
+
+    recorded: Row
+    yours: Row
+
+
+def table(artifact: Artifact, frames: Frames) -> Table:
+    """A row per arm, metric and recorded protocol; an arm that was never run is `missing`.
+
+    frames: all there are, since the spread between seeds is pooled over every arm of a data set.
+    """
+    rows = _rows(artifact, frames, _protocols(artifact, frames))
+    rows += _quoted(artifact)
+    runs = _runs_of(artifact, frames)
+    spreads = [
+        (metric, protocol, spread(frames, dataset, metric, protocol))
+        for dataset, metric, protocol in dict.fromkeys(
+            (r.dataset, r.metric, r.protocol) for r in rows if r.ours.half_width is not None
+        )
+    ]
+    return Table(
+        artifact,
+        tuple(rows),
+        tuple(claim_rows(artifact, frames)),
+        caption(runs),
+        tuple(
+            notes(
+                runs,
+                [r.ours.verdict for r in rows],
+                spreads,
+                read_off=any(r.published is not None and r.published.read_off for r in rows),
+                claims=bool(artifact.claims),
+            )
+        ),
+    )
+
+
+def comparison(artifact: Artifact, recorded: Frames, local: Frames) -> list[SideBySide]:
+    """Published, recorded and the user's own side by side, each with its verdict.
+
+    A row for every protocol that either has; the other's side of it is then `missing`.
+    """
+    protocols = _protocols(artifact, recorded, local)
+    return [
+        SideBySide(a, b)
+        for a, b in zip(
+            _rows(artifact, recorded, protocols), _rows(artifact, local, protocols), strict=True
+        )
+    ]
+
+
+def spread(frames: Frames, dataset: str, metric: str, protocol: str) -> Spread | None:
+    """The standard deviation between seeds, pooled over all arms of a data set and protocol.
+
+    The paper's own five runs join under the paper's protocol: how far seeds scatter depends on
+    how long they train. Arms with a run that diverged are left out.
+    """
+    groups = []
+    for arm in frames.arms(dataset):
+        found = outcomes(frames, dataset, arm, protocol, metric)
+        values = [o.value for o in found if o.value is not None and not o.diverged]
+        if len(values) == len(found):
+            groups.append(values)
+    prior = seed_std_prior(dataset, metric) if protocol == "paper" else None
+    return pooled_std(groups, prior)
+
+
+def outcomes(frames: Frames, dataset: str, arm: str, protocol: str, metric: str) -> list[Outcome]:
+    """The final value of every finished seed of an arm under one protocol, by seed."""
+    return [
+        Outcome(
+            int(run["seed"]),
+            None if math.isnan(run[metric]) else float(run[metric]),
+            run["status"] != "done",
+        )
+        for run in frames.runs_of(dataset, arm, protocol)
+    ]
+
+
+def _runs_of(artifact: Artifact, frames: Frames) -> pd.DataFrame:
+    return frames.select({(arm.dataset, arm.name) for arm in artifact.arms}).runs
+
+
+def _protocols(artifact: Artifact, *frames: Frames) -> dict[str, list[str]]:
+    """The protocols each arm was run under, the paper's first; the default where it was not."""
+    found = {}
+    for arm in artifact.arms:
+        names = [p for f in frames for p in f.protocols_of(arm.dataset, arm.name)]
+        found[arm.name] = sort_protocols(names) or [artifact.protocol]
+    return found
+
+
+def _metrics(artifact: Artifact, arm: Arm) -> list[str]:
+    wanted: set[str] = {"test_error", *(c.metric for c in artifact.claims)}
+    wanted.update(p.metric for p in artifact.published if p.arm == arm.name)
+    return [m for m in METRICS if m in wanted]
+
+
+def _rows(artifact: Artifact, frames: Frames, protocols: dict[str, list[str]]) -> list[Row]:
+    rows = []
+    for arm in artifact.arms:
+        for metric in _metrics(artifact, arm):
+            values = [
+                value
+                for key in artifact.published
+                if (key.arm, key.metric) == (arm.name, metric)
+                for value in published_for(key)
+            ]
+            if metric == "params":
+                rows.append(_count_row(arm, frames, values[0]))
+            else:
+                rows += [
+                    _error_row(arm, metric, protocol, frames, values)
+                    for protocol in protocols[arm.name]
+                ]
+    return rows
+
+
+def _error_row(
+    arm: Arm, metric: str, protocol: str, frames: Frames, values: Sequence[PublishedValue]
+) -> Row:
+    runs = frames.runs_of(arm.dataset, arm.name, protocol)
+    found = outcomes(frames, arm.dataset, arm.name, protocol, metric)
+    main = next((v for v in values if v.statistic != "best"), None)
+    ours = (
+        summarise(found)
+        if main is None
+        else judge(
+            found,
+            main,
+            spread(frames, arm.dataset, metric, protocol),
+            dataset=arm.dataset,
+            protocol=protocol,
+        )
+    )
+    return Row(
+        arm.name,
+        arm.network,
+        arm.dataset,
+        metric,
+        protocol,
+        main,
+        next((v for v in values if v.statistic == "best"), None),
+        ours,
+        tuple(o.seed for o in found),
+        tuple(sorted({run["device_name"] for run in runs})),
+        tuple(sorted({run["precision"] for run in runs})),
+    )
+
+
+def _count_row(arm: Arm, frames: Frames, value: PublishedValue) -> Row:
+    runs = frames.runs_of(arm.dataset, arm.name)
+    ours = judge_exact([int(run["parameters"]) for run in runs], value, arm.dataset)
+    return Row(arm.name, arm.network, arm.dataset, "params", "", value, None, ours)
+
+
+def _quoted(artifact: Artifact) -> list[Row]:
+    """The lines of the artifact's own table that the paper took from other work."""
+    if not any(p.source == artifact.name for p in artifact.published):
+        return []
+    if not artifact.name.startswith("table"):
+        return []
+    groups: dict[tuple[str, str], list[PublishedValue]] = {}
+    for value in table_values(artifact.name):
+        if not value.own and value.statistic != "std":
+            groups.setdefault((value.row, value.metric), []).append(value)
+    rows = []
+    for (name, metric), values in groups.items():
+        main = next(v for v in values if v.statistic != "best")
+        best = next((v for v in values if v.statistic == "best"), None)
+        ours = Comparison(0, "")
+        rows.append(Row(name, "", main.dataset, metric, "", main, best, ours, quoted=True))
+    return rows

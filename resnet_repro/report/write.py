@@ -1,0 +1,99 @@
+"""Everything `report` writes: a table in three formats and a figure for each artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from resnet_repro import artifacts
+from resnet_repro.errors import UserError
+from resnet_repro.records.files import read_text, write_atomic
+from resnet_repro.report import figures, plain, render
+from resnet_repro.report.frames import Frames, make_view, read_frames
+from resnet_repro.report.tables import SideBySide, comparison, table
+
+
+def write_report(
+    results_dirs: Sequence[Path],
+    figures_dir: Path,
+    tables_dir: Path,
+    names: Sequence[str] | None = None,
+) -> list[Path]:
+    """Write tables and figures of every artifact that has a finished run; returns the files.
+
+    names: these artifacts only. One without a finished run is passed over, so that the list
+    is empty when there is nothing to show. Raises UserError for an unknown artifact, for a
+    damaged record, and when a folder cannot be written.
+    """
+    frames = read_frames(results_dirs)
+    written: list[Path] = []
+    for name in artifacts.names() if names is None else names:
+        experiment = artifacts.load(name)
+        view = make_view(experiment.artifact, frames)
+        if view.frames.runs.empty:
+            continue
+        written += write_tables(experiment.artifact, frames, tables_dir)
+        with figures.style():
+            figure = experiment.draw(view)
+        written += figures.save(
+            figure, figures_dir, experiment.artifact.stem, figures.plotted_digest(view)
+        )
+    return written
+
+
+def write_tables(artifact: artifacts.Artifact, frames: Frames, folder: Path) -> list[Path]:
+    """Write an artifact's table as Markdown, CSV and LaTeX, and its claims as CSV."""
+    found = table(artifact, frames)
+    texts = {
+        f"{artifact.name}.md": render.markdown(found),
+        f"{artifact.name}.csv": plain.csv_text(plain.rows_json(found.rows)),
+        f"{artifact.name}.tex": render.latex(found),
+    }
+    if found.claims:
+        texts[f"{artifact.name}_claims.csv"] = plain.csv_text(plain.claims_json(found.claims))
+    for name, text in texts.items():
+        write_atomic(folder / name, text.encode())
+    return [folder / name for name in texts]
+
+
+def result_rows(name: str, results_dir: Path) -> list[tuple[str, render.Grid]]:
+    """An artifact's table, and its claims where it makes any, as titled cells of text."""
+    found = table(artifacts.load(name).artifact, read_frames([results_dir]))
+    grids = [(found.artifact.title, render.grid(found.rows))]
+    if found.claims:
+        grids.append(("Claims", render.claims_grid(found.claims)))
+    return grids
+
+
+def compare_rows(
+    name: str, recorded_dir: Path, local_dir: Path
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Columns and rows of text: published, recorded (committed) and the user's own runs."""
+    cells = render.side_by_side_grid(_both(name, recorded_dir, local_dir))
+    return cells.columns, cells.rows
+
+
+def compare_json(name: str, recorded_dir: Path, local_dir: Path) -> list[dict[str, plain.Cell]]:
+    """The same as plain values; the user's own are named yours, yours_std, yours_verdict ..."""
+    return plain.side_by_side_json(_both(name, recorded_dir, local_dir))
+
+
+def _both(name: str, recorded_dir: Path, local_dir: Path) -> list[SideBySide]:
+    artifact = artifacts.load(name).artifact
+    return comparison(artifact, read_frames([recorded_dir]), read_frames([local_dir]))
+
+
+def update_between_markers(path: Path, name: str, text: str) -> None:
+    """Replace what stands between `<!-- name:start -->` and `<!-- name:end -->` in a file.
+
+    Raises UserError when the two markers are not there once each, in that order.
+    """
+    start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
+    old = read_text(path)
+    head, _, rest = old.partition(start)
+    _, _, tail = rest.partition(end)
+    if (old.count(start), old.count(end)) != (1, 1) or end not in rest:
+        raise UserError(f"{path} needs one line {start} and, below it, one line {end}")
+    new = f"{head}{start}\n{text.strip()}\n{end}{tail}"
+    if new != old:
+        write_atomic(path, new.encode())

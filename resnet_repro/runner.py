@@ -1,0 +1,348 @@
+"""What `run` does: plan (what exists, what is missing, how long), then train what is missing.
+
+Planning needs no data and no torch; a run belongs to no artifact, so what another artifact has
+trained is found here and skipped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import queue
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resnet_repro.artifacts import Arm, Artifact
+from resnet_repro.errors import UserError
+from resnet_repro.models.names import parse_cifar
+from resnet_repro.records import schema, store
+from resnet_repro.train.recipe import RECIPE_VERSION, Recipe, protocol_label, recipe_for
+
+if TYPE_CHECKING:
+    from resnet_repro.data.dataset import Dataset
+    from resnet_repro.train.device import Device
+    from resnet_repro.train.loop import Job
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORDED = ROOT / "results" / "recorded"
+LOCAL = ROOT / "results" / "local"
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which runs of an artifact are asked for."""
+
+    artifact: Artifact
+    arms: tuple[str, ...] = ()  # empty: all
+    seeds: tuple[int, ...] = (0,)
+    protocol: str | None = None  # None: the artifact's own
+    iterations: int | None = None
+    changes: tuple[tuple[str, str], ...] = ()
+    results: Path = LOCAL
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of the plan.
+
+    state: `done`, `partial` (begun here, or recorded up to `iteration`), `missing`,
+    `conflict` (a record of another spec is in the way), `broken` (unreadable).
+    """
+
+    run: schema.RunId
+    arm: Arm
+    recipe: Recipe
+    state: str
+    iteration: int = 0
+    detail: str = ""
+    seconds: float | None = None  # still to train, estimated; None: nothing to judge by
+
+
+def plan(request: Request, device_kind: str, digest: str | None = None) -> list[Planned]:
+    """The runs asked for and the state of each, arms first, then seeds.
+
+    `digest` is the data set's; without it a record is matched by everything else.
+    Raises UserError for an unknown arm or protocol, or a negative seed.
+    """
+    artifact = request.artifact
+    for seed in request.seeds:
+        if seed < 0:
+            raise UserError(f"seed {seed}: seeds are 0, 1, 2, ...")
+    arms = [artifact.arm(name) for name in request.arms] or list(artifact.arms)
+    rates = _measured_rates([request.results, RECORDED], device_kind)
+    planned = []
+    for seed in dict.fromkeys(request.seeds):
+        for arm in dict.fromkeys(arms):
+            changes = dict(request.changes) | dict(arm.changes)
+            recipe = recipe_for(
+                request.protocol or artifact.protocol,
+                arm.network,
+                iterations=request.iterations,
+                changes=changes,
+            )
+            label = protocol_label(
+                request.protocol or artifact.protocol, request.iterations, dict(request.changes)
+            )
+            run = schema.RunId(arm.dataset, arm.name, schema.check_label(label), seed)
+            planned.append(_state(Planned(run, arm, recipe, "missing"), request, digest, rates))
+    return planned
+
+
+def _state(run: Planned, request: Request, digest: str | None, rates: dict[str, float]) -> Planned:
+    folder = run.run.folder(request.results)
+    left = run.recipe.iterations
+    try:
+        if (folder / "spec.json").exists():
+            spec = store.read_spec(folder)
+            if spec != make_spec(run, digest or spec.dataset_digest):
+                detail = f"{folder} holds a run of another spec"
+                return dataclasses.replace(run, state="conflict", detail=detail)
+            if store.is_done(folder):
+                result = store.read_record(run.run, folder).result
+                return dataclasses.replace(
+                    run, state="done", iteration=result.iterations, seconds=0.0
+                )
+            at = 0
+            if (folder / "metrics.csv").exists():
+                rows = store.read_table(folder / "metrics.csv", schema.METRICS)
+                at = int(rows[-1]["iteration"]) if rows else 0
+            left -= at
+            run = dataclasses.replace(run, state="partial", iteration=at)
+    except (UserError, ValueError) as error:
+        return dataclasses.replace(run, state="broken", detail=str(error))
+    rate = rates.get(run.arm.dataset)
+    seconds = None if rate is None else rate * left * _cost(run.arm.network, run.recipe.batch_size)
+    return dataclasses.replace(run, seconds=seconds)
+
+
+def make_spec(run: Planned, digest: str) -> schema.Spec:
+    """The spec of a planned run on the copy of its data set with that digest."""
+    recipe = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in dataclasses.asdict(run.recipe).items()
+    }
+    return schema.Spec(
+        run.arm.network, run.arm.dataset, digest, recipe, RECIPE_VERSION, run.run.seed
+    )
+
+
+def _cost(network: str, batch_size: int) -> float:
+    """Work of one step, up to a factor: every stage of a CIFAR net does the same work."""
+    parsed = parse_cifar(network)
+    return float(parsed.depth * parsed.width**2 * batch_size)
+
+
+def _measured_rates(folders: list[Path], device_kind: str) -> dict[str, float]:
+    """Seconds per unit of cost, by data set, from the finished runs on such a device."""
+    seen: dict[str, list[float]] = {}
+    for folder in dict.fromkeys(folders):
+        for run, path in store.find_runs(folder):
+            if not store.is_done(path):
+                continue
+            try:
+                record = store.read_record(run, path)
+                rows = store.read_table(path / "timing.csv", schema.TIMING)
+                seconds = sum(float(row["seconds"]) for row in rows)
+                batch = int(record.spec.recipe["batch_size"])  # type: ignore[call-overload]
+                cost = _cost(record.spec.network, batch) * record.result.iterations
+            except (UserError, KeyError, TypeError, ValueError):
+                continue  # `verify` names it; an estimate does without
+            if record.execution.device == device_kind and cost > 0:
+                seen.setdefault(record.spec.dataset, []).append(seconds / cost)
+    return {dataset: sorted(found)[len(found) // 2] for dataset, found in seen.items()}
+
+
+def refuse_unusable(planned: list[Planned]) -> None:
+    """Raise UserError, before anything is trained, if a record is broken or in the way."""
+    bad = [p for p in planned if p.state in ("broken", "conflict")]
+    if bad:
+        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+        raise UserError(
+            f"{bad[0].run} is {bad[0].state}: {bad[0].detail}{more}; "
+            "move it away or give another --results-dir"
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How runs are computed; none of it changes what they are."""
+
+    device: Device
+    data_root: Path | None
+    cache: Path
+    results: Path
+    jobs: int = 1
+    checkpoint_seconds: float = 30.0
+    command: Callable[[Planned], str] = str
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a run reports: kind is `step`, `row`, `say`, `end` or `failed`."""
+
+    run: schema.RunId
+    kind: str
+    value: Any
+
+
+Emit = Callable[[Event], None]
+
+
+def execute(request: Request, settings: Settings, emit: Emit) -> dict[schema.RunId, str]:
+    """Train what the plan lacks; returns how each run ended, in the plan's order.
+
+    `done`, `diverged`, `kept` (finished before), `busy` (another process has it), `stopped`
+    (by SIGINT or SIGTERM, checkpoint saved) or `failed`.
+    Raises UserError before anything is trained when the plan or the data are unusable.
+    """
+    kind = settings.device.kind
+    planned = plan(request, kind)
+    refuse_unusable(planned)
+    ends = {p.run: "kept" for p in planned if p.state == "done"}
+    todo = [p for p in planned if p.state != "done"]
+    if todo:
+        data = _load_all({p.arm.dataset for p in todo}, settings.data_root)
+        jobs = [_job(p, data[p.arm.dataset], settings) for p in todo]
+        # Once more, now that the digests are known.
+        for run in todo:
+            digest = data[run.arm.dataset].digest
+            refuse_unusable([_state(run, request, digest, {})])
+        train_all = _in_turn if settings.jobs == 1 else _side_by_side
+        ends |= train_all(jobs, data, settings, emit)
+    return {p.run: ends.get(p.run, "stopped") for p in planned}
+
+
+def _load_all(names: set[str], root: Path | None) -> dict[str, Dataset]:
+    from resnet_repro.data import load
+
+    return {name: load(name, root) for name in sorted(names)}
+
+
+def _job(run: Planned, data: Dataset, settings: Settings) -> Job:
+    from resnet_repro.train.loop import Job
+
+    return Job(
+        run=run.run,
+        spec=make_spec(run, data.digest),
+        recipe=run.recipe,
+        results=settings.results,
+        cache=settings.cache,
+        device=settings.device,
+        command=settings.command(run),
+        checkpoint_seconds=settings.checkpoint_seconds,
+    )
+
+
+@contextmanager
+def _stop_signals() -> Iterator[Callable[[], bool]]:
+    """Turn the first SIGINT or SIGTERM into a flag; a second SIGINT interrupts at once."""
+    asked: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        asked.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _train_one(job: Job, data: Dataset, emit: Emit, stop: Callable[[], bool]) -> str:
+    """Train one run and report it; returns how it ended."""
+    from resnet_repro.train.loop import Busy, Stopped, Watch, train
+
+    def send(kind: str) -> Callable[[Any], None]:
+        return lambda value: emit(Event(job.run, kind, value))
+
+    try:
+        result = train(job, data, Watch(send("step"), send("row"), send("say"), stop))
+        end = result.status
+    except Stopped as note:
+        end = "stopped"
+        send("say")(str(note))
+    except Busy as note:
+        end = "busy"
+        send("say")(f"{job.run}: {note}")
+    send("end")(end)
+    return end
+
+
+def _in_turn(
+    jobs: list[Job], data: dict[str, Dataset], settings: Settings, emit: Emit
+) -> dict[schema.RunId, str]:
+    ends = {}
+    with _stop_signals() as stop:
+        for job in jobs:
+            ends[job.run] = _train_one(job, data[job.spec.dataset], emit, stop)
+            if stop():
+                break
+    return ends
+
+
+def _child(job: Job, data: Dataset, events: Any) -> None:
+    with _stop_signals() as stop:
+        try:
+            _train_one(job, data, events.put, stop)
+        except UserError as error:
+            events.put(Event(job.run, "failed", str(error)))
+
+
+def _side_by_side(
+    jobs: list[Job], data: dict[str, Dataset], settings: Settings, emit: Emit
+) -> dict[schema.RunId, str]:
+    """Up to `settings.jobs` runs at once, a process each, the processor's threads shared."""
+    context = multiprocessing.get_context("spawn")
+    events = context.Queue()
+    threads = max(1, settings.device.threads // settings.jobs)
+    device = dataclasses.replace(settings.device, threads=threads)
+    waiting = [dataclasses.replace(job, device=device) for job in jobs]
+    running: dict[schema.RunId, Any] = {}
+    ends: dict[schema.RunId, str] = {}
+
+    def take(event: Event) -> None:
+        if event.kind == "failed":
+            event = Event(event.run, "say", f"{event.run}: {event.value}")
+            ends[event.run] = "failed"
+        elif event.kind == "end":
+            ends[event.run] = event.value
+        emit(event)
+
+    with _stop_signals() as stop:
+        told = False
+        while running or (waiting and not stop()):
+            while waiting and len(running) < settings.jobs and not stop():
+                job = waiting.pop(0)
+                process = context.Process(target=_child, args=(job, data[job.spec.dataset], events))
+                process.start()
+                running[job.run] = process
+            try:
+                take(events.get(timeout=0.2))
+            except queue.Empty:
+                for run in [r for r, p in running.items() if not p.is_alive()]:
+                    running.pop(run).join()
+                    if events.empty():
+                        ends.setdefault(run, "failed")
+            if stop() and not told:
+                told = True
+                for process in running.values():
+                    process.terminate()  # SIGTERM: the child saves and leaves
+    return ends
+
+
+def rerun_command(request: Request, planned: Planned) -> str:
+    """The command that repeats one run; folders are the user's own and left out."""
+    words = ["python -m resnet_repro run", request.artifact.name, "--arms", planned.arm.name]
+    words += ["--seeds", str(planned.run.seed)]
+    words += ["--protocol", request.protocol or request.artifact.protocol]
+    if request.iterations is not None:
+        words += ["--iterations", str(request.iterations)]
+    for name, value in request.changes:
+        words += ["--set", f"{name}={value}"]
+    return " ".join(words)

@@ -1,0 +1,58 @@
+"""Shared by all tests: small data, a finished smoke run, where real CIFAR-10 may lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from resnet_repro.data.dataset import Dataset, make_split
+
+REPO = Path(__file__).resolve().parents[1]
+REAL_CIFAR10 = REPO.parent / "shared" / "data" / "cifar10"
+
+# Loaded machines stretch single examples; how long one takes says nothing.
+settings.register_profile("suite", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def _no_ambient_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests must not find a user's own data or commit by accident."""
+    monkeypatch.delenv("RESNET_REPRO_DATA", raising=False)
+    monkeypatch.delenv("RESNET_REPRO_COMMIT", raising=False)
+
+
+@pytest.fixture
+def tiny_data() -> Dataset:
+    """300 training and 40 test images of noise, 3 x 32 x 32, ten classes."""
+    rng = np.random.default_rng(0)
+
+    def split(count: int) -> tuple[np.ndarray, np.ndarray]:
+        images = rng.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
+        return images, np.arange(count, dtype=np.int64) % 10
+
+    return Dataset(
+        "cifar10",
+        make_split(*split(300)),
+        make_split(*split(40)),
+        tuple(str(n) for n in range(10)),
+    )
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """The environment for a subprocess: this one's, the repository importable."""
+    return {**os.environ, "PYTHONPATH": str(REPO), "PYTHONUNBUFFERED": "1", **extra}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked gpu run wherever CUDA is and are skipped elsewhere."""
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="no CUDA device"))

@@ -1,0 +1,122 @@
+"""The command, killed at any moment and repeated, ends as if it had not been."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPO, environment
+
+SAME = ("metrics.csv", "gradients.csv", "layers.csv", "weights.safetensors")
+ARM = "resnet20-w8"
+
+
+def command(folder: Path) -> list[str]:
+    return [
+        *(sys.executable, "-m", "resnet_repro", "run", "demo", "--arms", ARM),
+        *("--iterations", "60", "--device", "cpu", "--checkpoint-every", "0"),
+        *("--results-dir", str(folder / "results"), "--cache-dir", str(folder / "cache")),
+    ]
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(folder),
+        cwd=REPO,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def record(folder: Path) -> Path:
+    return folder / "results" / "digits" / ARM / "custom-60" / "seed0"
+
+
+def reached(folder: Path) -> int:
+    """The iteration of the newest checkpoint."""
+    names = (p.stem for p in (folder / "cache" / "runs").glob("*/*.checkpoint"))
+    return max((int(name) for name in names), default=0)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    process = start(folder)
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    return record(folder)
+
+
+def assert_same(ours: Path, theirs: Path) -> None:
+    for name in SAME:
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_killed_at_five_random_moments_it_ends_bit_identical(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    moments = sorted(random.Random(0).sample(range(1, 60), 5))
+    for moment in moments:
+        process = start(tmp_path)
+        while reached(tmp_path) < moment and process.poll() is None:
+            time.sleep(0.005)
+        process.kill()
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL, out
+        assert not (record(tmp_path) / "result.json").exists()
+    process = start(tmp_path)
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    assert "resumed at iteration" in out
+    assert_same(record(tmp_path), undisturbed)
+    resumed = json.loads((record(tmp_path) / "execution.json").read_text())["resumed_at"]
+    assert len(resumed) >= 1
+    assert resumed == sorted(resumed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_leaves_cleanly(
+    undisturbed: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    process = start(tmp_path)
+    while reached(tmp_path) < 10 and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped and saved at iteration" in out
+    assert "Traceback" not in out
+    process = start(tmp_path)
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    assert_same(record(tmp_path), undisturbed)
+
+
+@pytest.mark.slow
+def test_of_two_processes_one_trains_and_the_other_says_so(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    first = start(tmp_path)
+    while reached(tmp_path) < 1 and first.poll() is None:
+        time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)  # holds the lock while the second comes and goes
+    second = start(tmp_path)
+    told, _ = second.communicate(timeout=120)
+    first.send_signal(signal.SIGCONT)
+    out, _ = first.communicate(timeout=300)
+    assert first.returncode == 0, out
+    assert second.returncode == 1
+    assert "another process is training this run" in told
+    assert "Traceback" not in told
+    assert_same(record(tmp_path), undisturbed)

@@ -1,0 +1,201 @@
+"""The learning rate, warm-up, momentum and switches of the recipe."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resnet_repro.data.dataset import Dataset
+from resnet_repro.errors import UserError
+from resnet_repro.models import build
+from resnet_repro.train.device import choose
+from resnet_repro.train.optimizer import make_optimizer, set_learning_rate
+from resnet_repro.train.recipe import (
+    PAPER,
+    PROTOCOLS,
+    Recipe,
+    parse_switch,
+    protocol_label,
+    recipe_for,
+    scaled,
+)
+from resnet_repro.train.trainer import Trainer
+
+
+@pytest.mark.parametrize(
+    ("protocol", "drops", "end", "row"),
+    [
+        ("paper", (32_000, 48_000), 64_000, 1_000),
+        ("short", (4_000, 6_000), 8_000, 250),
+        ("demo", (337, 505), 674, 22),
+        ("smoke", (6, 9), 12, 4),
+    ],
+)
+def test_the_rate_at_every_boundary(
+    protocol: str, drops: tuple[int, int], end: int, row: int
+) -> None:
+    recipe = recipe_for(protocol, "resnet20")
+    assert (recipe.iterations, recipe.row_every) == (end, row)
+    first, second = drops
+    expected = {0: 0.1, first - 1: 0.1, first: 0.01, second - 1: 0.01, second: 0.001, end: 0.001}
+    assert {i: recipe.learning_rate(i) for i in expected} == expected
+
+
+def test_every_protocol_is_tested_above() -> None:
+    assert set(PROTOCOLS) == {"paper", "short", "demo", "smoke"}
+
+
+def test_the_paper_recipe_is_164_epochs_of_50000_images_at_128() -> None:
+    # A well-known slip is to call 200 epochs 64k iterations.
+    assert 163 < PAPER.iterations * PAPER.batch_size / 50_000 < 164
+
+
+@pytest.mark.parametrize(
+    ("network", "warms"),
+    [("resnet110", True), ("resnet1202", True), ("resnet56", False), ("plain110", False)],
+)
+def test_only_residual_nets_of_110_layers_and_more_warm_up(network: str, warms: bool) -> None:
+    recipe = recipe_for("paper", network)
+    assert (recipe.warmup_lr == 0.01) is warms
+    assert recipe.learning_rate(0, warming=warms) == (0.01 if warms else 0.1)
+    # The schedule counts from iteration 0, warm-up included.
+    assert recipe.learning_rate(32_000) == 0.01
+
+
+def test_warmup_ends_when_the_mean_error_of_the_window_is_low(tiny_data: Dataset) -> None:
+    recipe = dataclasses.replace(
+        PROTOCOLS["smoke"], warmup_lr=0.01, warmup_window=3, iterations=100, drops=(50, 75)
+    )
+    trainer = Trainer("resnet8", tiny_data, recipe, 0, choose("cpu", "fp32"))
+    errors = [90.0, 85.0, 80.0, 79.9, 80.0, 80.0, 60.0]
+    rates = []
+    for iteration, error in enumerate(errors):
+        rates.append(recipe.learning_rate(iteration, trainer.warming))
+        if trainer.warming:
+            trainer._end_warmup(iteration, error)
+    # Windows of three: 85.0, 81.6, 79.97 (after iteration 4), so iteration 5 is the first at 0.1.
+    assert rates == [0.01] * 5 + [0.1] * 2
+    assert trainer.warmup_ended == 5
+
+
+def test_warmup_needs_a_full_window(tiny_data: Dataset) -> None:
+    recipe = dataclasses.replace(PROTOCOLS["smoke"], warmup_lr=0.01, warmup_window=100)
+    trainer = Trainer("resnet8", tiny_data, recipe, 0, choose("cpu", "fp32"))
+    for iteration in range(99):
+        trainer._end_warmup(iteration, 10.0)
+    early = trainer.warming
+    trainer._end_warmup(99, 10.0)
+    assert (early, trainer.warming, trainer.warmup_ended) == (True, False, 100)
+
+
+def test_momentum_across_a_rate_change_is_caffes() -> None:
+    """v <- mu v + lr (g + wd w), w <- w - v, written out in float64."""
+    recipe = Recipe(lr=0.1, drops=(3, 5), momentum=0.9, weight_decay=1e-2)
+    layer = torch.nn.Linear(4, 3).double()
+    gradients = [torch.randn_like(layer.weight) for _ in range(7)]
+    weight, velocity = layer.weight.detach().clone(), torch.zeros_like(layer.weight)
+    optimizer = make_optimizer(layer, recipe, recipe.learning_rate(0))
+    for iteration, gradient in enumerate(gradients):
+        lr = recipe.learning_rate(iteration)
+        set_learning_rate(optimizer, lr, recipe)
+        layer.weight.grad = gradient.clone()
+        layer.bias.grad = torch.zeros_like(layer.bias)
+        optimizer.step()
+        velocity = 0.9 * velocity + lr * (gradient + 1e-2 * weight)
+        weight = weight - velocity
+        torch.testing.assert_close(layer.weight.detach(), weight, rtol=1e-12, atol=1e-12)
+
+
+def test_pytorchs_momentum_differs_after_a_rate_change_and_only_then() -> None:
+    """PyTorch's form keeps the buffer, so Caffe's velocity would shrink tenfold at a drop."""
+    ends = {}
+    for form in ("caffe", "pytorch"):
+        recipe = Recipe(drops=(3,), momentum_form=form, weight_decay=0.0)
+        layer = torch.nn.Linear(2, 1, bias=False).double()
+        torch.nn.init.zeros_(layer.weight)
+        optimizer = make_optimizer(layer, recipe, 0.1)
+        path = []
+        for iteration in range(5):
+            set_learning_rate(optimizer, recipe.learning_rate(iteration), recipe)
+            layer.weight.grad = torch.ones_like(layer.weight)
+            optimizer.step()
+            path.append(layer.weight[0, 0].item())
+        ends[form] = path
+    assert ends["caffe"][:3] == ends["pytorch"][:3]
+    # After two full steps v = 0.1 (1 + 0.9 + 0.81) = 0.271; at the drop v = 0.9 v + 0.01.
+    assert ends["caffe"][2] - ends["caffe"][3] == pytest.approx(0.9 * 0.271 + 0.01)
+    assert ends["pytorch"][2] - ends["pytorch"][3] == pytest.approx(0.01 * (0.9 * 2.71 + 1))
+
+
+def test_weight_decay_spares_bn_and_biases_only_when_asked() -> None:
+    model = build("resnet8")
+    everything = make_optimizer(model, Recipe(), 0.1).param_groups
+    assert [group["weight_decay"] for group in everything] == [1e-4]
+    assert len(everything[0]["params"]) == len(list(model.parameters()))
+    spared = make_optimizer(model, Recipe(weight_decay_on="weights"), 0.1).param_groups
+    assert [group["weight_decay"] for group in spared] == [1e-4, 0.0]
+    assert all(p.ndim == 1 for p in spared[1]["params"])
+    assert sum(len(group["params"]) for group in spared) == len(list(model.parameters()))
+
+
+@given(st.integers(1, 200_000))
+def test_scaling_keeps_the_drops_in_proportion(iterations: int) -> None:
+    recipe = scaled(PAPER, iterations)
+    assert recipe.iterations == iterations
+    assert recipe.drops == (round(iterations / 2), round(iterations * 3 / 4))
+    assert 1 <= recipe.row_every <= max(1, iterations // 32)
+
+
+def test_custom_iterations_are_named_so() -> None:
+    assert protocol_label("paper") == "paper"
+    assert protocol_label("paper", 400) == "custom-400"
+    assert protocol_label("short", None, {"bn_batch": "64", "mean": "channel"}) == (
+        "short+bn_batch=64+mean=channel"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("bn_batch", "64", 64),
+        ("lr", "0.05", 0.05),
+        ("flip", "false", False),
+        ("drops", "10,20", (10, 20)),
+        ("momentum_form", "nesterov", "nesterov"),
+        ("warmup_lr", "0", 0.0),
+    ],
+)
+def test_switches_are_read(name: str, text: str, value: object) -> None:
+    assert parse_switch(name, text) == value
+    assert getattr(recipe_for("paper", "resnet20", changes={name: text}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("colour", "1", "unknown switch"),
+        ("bn_batch", "many", "a whole number"),
+        ("bn_batch", "0", "positive"),
+        ("lr", "-1", "positive"),
+        ("lr", "inf", "a number"),
+        ("lr", "nan", "a number"),
+        ("flip", "yes", "true or false"),
+        ("drops", "a,b", "whole numbers"),
+        ("init", "xavier", "fan_out, fan_in"),
+    ],
+)
+def test_bad_switches_say_what_would_be_right(name: str, text: str, says: str) -> None:
+    with pytest.raises(UserError, match=says) as caught:
+        parse_switch(name, text)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_protocol_and_length_are_refused() -> None:
+    with pytest.raises(UserError, match="unknown protocol 'fast': give one of paper"):
+        recipe_for("fast", "resnet20")
+    with pytest.raises(UserError, match="at least 1"):
+        recipe_for("paper", "resnet20", iterations=0)

@@ -1,0 +1,365 @@
+"""A step, an evaluation and a run compute what a plain version of them computes."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+
+from resnet_repro.data import load
+from resnet_repro.data.dataset import Dataset
+from resnet_repro.data.pixels import Pixels
+from resnet_repro.errors import UserError
+from resnet_repro.evaluate.layers import layer_responses, response_layers
+from resnet_repro.evaluate.single_view import recompute_bn, single_view_error
+from resnet_repro.models import build
+from resnet_repro.records import store
+from resnet_repro.records.verify import problems
+from resnet_repro.train.device import choose
+from resnet_repro.train.loop import Busy, Job, Stopped, Watch, train
+from resnet_repro.train.recipe import PROTOCOLS, Recipe
+from resnet_repro.train.trainer import Trainer
+from tests.training_jobs import read_rows, smoke_job
+
+CPU = choose("cpu", "fp32")
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load("digits")
+
+
+def plain_forward(state: dict[str, torch.Tensor], x: torch.Tensor, blocks: int) -> torch.Tensor:
+    """ResNet with option A from its parameters alone, in training mode, no module of ours."""
+
+    def conv_bn(x: torch.Tensor, conv: str, bn: str, stride: int = 1) -> torch.Tensor:
+        x = F.conv2d(x, state[f"{conv}.weight"], stride=stride, padding=1)
+        mean = x.mean(dim=(0, 2, 3), keepdim=True)
+        variance = x.var(dim=(0, 2, 3), keepdim=True, unbiased=False)
+        scale, shift = state[f"{bn}.weight"], state[f"{bn}.bias"]
+        x = (x - mean) / (variance + 1e-5).sqrt()
+        return x * scale[None, :, None, None] + shift[None, :, None, None]
+
+    x = conv_bn(x, "conv1", "bn1").clamp(min=0)
+    for stage in (1, 2, 3):
+        for block in range(blocks):
+            at = f"layer{stage}.{block}"
+            stride = 2 if stage > 1 and block == 0 else 1
+            y = conv_bn(x, f"{at}.conv1", f"{at}.bn1", stride).clamp(min=0)
+            y = conv_bn(y, f"{at}.conv2", f"{at}.bn2")
+            if stride == 2:
+                x = x[:, :, ::2, ::2]
+                x = torch.cat([x, torch.zeros_like(x)], dim=1)
+            x = (x + y).clamp(min=0)
+    return x.mean(dim=(2, 3)) @ state["fc.weight"].T + state["fc.bias"]
+
+
+def test_gradients_of_one_step_equal_those_of_a_step_written_plainly(digits: Dataset) -> None:
+    recipe = PROTOCOLS["smoke"]
+    trainer = Trainer("resnet14-w4", digits, recipe, 5, CPU)
+    trainer.model.double()
+    state = {k: v.detach().clone().contiguous() for k, v in trainer.model.state_dict().items()}
+    leaves = {k: state[k].requires_grad_() for k, _ in trainer.model.named_parameters()}
+    x, labels = trainer.pixels.train_batch(0)
+    batch = x.double()
+    trainer.pixels.train_batch = lambda iteration: (batch, labels)  # type: ignore[method-assign]
+    trainer.step(0)
+
+    log_p = torch.log_softmax(plain_forward(state, batch.contiguous(), blocks=2), dim=1)
+    loss = -log_p[torch.arange(len(labels)), labels].mean()
+    gradients = torch.autograd.grad(loss, list(leaves.values()))
+    ours = dict(trainer.model.named_parameters())
+    for (name, before), gradient in zip(leaves.items(), gradients, strict=True):
+        torch.testing.assert_close(ours[name].grad, gradient, rtol=1e-9, atol=1e-11)
+        stepped = before.detach() - 0.1 * (gradient + 1e-4 * before.detach())
+        torch.testing.assert_close(ours[name].detach(), stepped, rtol=1e-9, atol=1e-11)
+    squares = sum(
+        float(g.square().sum())
+        for n, g in zip(leaves, gradients, strict=True)
+        if n.startswith("layer2.")
+    )
+    assert trainer.gradient_norms()["layer2"] == pytest.approx(squares**0.5, rel=1e-6)
+
+
+def test_gradients_with_bn_over_chunks_equal_those_of_separate_devices(digits: Dataset) -> None:
+    """bn_batch emulates data parallelism: the gradient is the mean of the chunks' gradients."""
+    trainer = Trainer("resnet8-w4", digits, PROTOCOLS["smoke"], 0, CPU)
+    x, labels = trainer.pixels.train_batch(0)
+    chunked = build("resnet8-w4", in_channels=1, bn_batch=16, seed=1).double()
+    whole = build("resnet8-w4", in_channels=1, seed=1).double()
+    F.cross_entropy(chunked(x.double()), labels).backward()
+    for part in (slice(0, 16), slice(16, 32)):
+        (F.cross_entropy(whole(x[part].double()), labels[part]) / 2).backward()
+    for ours, theirs in zip(chunked.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_interval_figures_are_means_over_its_batches(tiny_data: Dataset) -> None:
+    trainer = Trainer("resnet8", tiny_data, PROTOCOLS["smoke"], 0, CPU)
+    losses, errors = [], []
+    for iteration in range(3):
+        x, labels = trainer.pixels.train_batch(iteration)
+        with torch.no_grad():
+            logits = trainer.model(x)
+        losses.append(F.cross_entropy(logits, labels).item())
+        errors.append(100 * (logits.argmax(1) != labels).float().mean().item())
+        trainer.step(iteration)
+    loss, error = trainer.take_interval(3)
+    assert loss == pytest.approx(sum(losses) / 3, rel=1e-5)
+    assert error == pytest.approx(sum(errors) / 3)
+    trainer.step(3)
+    assert trainer.take_interval(1)[0] != pytest.approx(loss)
+
+
+def source(data: Dataset) -> Pixels:
+    return Pixels(
+        data, seed=0, batch_size=32, pad=4, flip=True, mean="pixel", device=torch.device("cpu")
+    )
+
+
+def test_single_view_error_counts_every_test_image_once(tiny_data: Dataset) -> None:
+    pixels = source(tiny_data)
+    model = build("resnet8").train()
+    loss, error = single_view_error(model, pixels)
+    assert model.training
+    model.eval()
+    logits = model(pixels.test_batch(0, 40)[0])
+    assert error == pytest.approx(
+        100 * (logits.argmax(1) != pixels.test_labels).float().mean().item()
+    )
+    assert loss == pytest.approx(F.cross_entropy(logits, pixels.test_labels).item(), rel=1e-5)
+
+
+def test_recomputed_bn_statistics_are_those_of_the_training_images(tiny_data: Dataset) -> None:
+    pixels = source(tiny_data)
+    model: Any = build("resnet8")
+    recompute_bn(model, pixels)
+    x = torch.cat([pixels.plain_train_batch(s, min(s + 250, 300)) for s in (0, 250)])
+    out = F.conv2d(x, model.conv1.weight, padding=1)
+    mean = (out[:250].mean((0, 2, 3)) + out[250:].mean((0, 2, 3))) / 2
+    torch.testing.assert_close(model.bn1.running_mean, mean, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("network", ["plain14-w4", "resnet14-w4", "resnet14-B-w4"])
+def test_layer_responses_are_bn_outputs_before_relu_or_addition(
+    network: str, tiny_data: Dataset
+) -> None:
+    pixels = source(tiny_data)
+    model: Any = build(network)
+    found = layer_responses(model, pixels)
+    assert [name for name, _ in found][:3] == ["conv1", "layer1.0.conv1", "layer1.0.conv2"]
+    assert len(found) == 13  # 6n + 1, the projections of option B not among them
+    assert len(response_layers(model)) == 13
+    model.eval()
+    with torch.no_grad():
+        x = pixels.test_batch(0, 40)[0]
+        block = model.layer1[0]
+        stem = model.bn1(model.conv1(x))
+        assert found[0][1] == pytest.approx(stem.std(unbiased=False).item(), rel=1e-4)
+        first = block.bn1(block.conv1(stem.relu()))
+        second = block.bn2(block.conv2(first.relu()))
+    assert found[1][1] == pytest.approx(first.std(unbiased=False).item(), rel=1e-4)
+    assert found[2][1] == pytest.approx(second.std(unbiased=False).item(), rel=1e-4)
+
+
+def test_a_run_leaves_a_whole_record(tmp_path: Path, digits: Dataset) -> None:
+    job = smoke_job(tmp_path, digits, "resnet8-w4")
+    rows: list[store.Row] = []
+    result = train(job, digits, Watch(row=rows.append))
+    assert problems(job.run, job.folder) == []
+    assert sorted(p.name for p in job.folder.iterdir()) == [
+        "execution.json",
+        "gradients.csv",
+        "layers.csv",
+        "metrics.csv",
+        "result.json",
+        "spec.json",
+        "timing.csv",
+        "weights.safetensors",
+    ]
+    assert [row["iteration"] for row in rows] == [4, 8, 12]
+    assert result.status == "done"
+    assert result.test_error == rows[-1]["test_error"]  # the final iterate, not the best
+    assert result.best_test_error == min(row["test_error"] for row in rows)
+    assert not list(job.checkpoints.glob("*.checkpoint"))
+    weights = safetensors.torch.load_file(job.folder / "weights.safetensors")
+    assert weights["conv1.weight"].dtype == torch.float16
+    model = build("resnet8-w4", in_channels=1)
+    model.load_state_dict(weights)
+    pixels = Pixels(
+        digits, seed=0, batch_size=32, pad=1, flip=False, mean="pixel", device=torch.device("cpu")
+    )
+    assert single_view_error(model, pixels)[1] == pytest.approx(result.half_precision_test_error)
+
+
+def test_the_execution_is_an_allow_list(
+    tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_SECRET_TOKEN", "hunter2")
+    monkeypatch.setenv("RESNET_REPRO_COMMIT", "abc123")
+    job = smoke_job(tmp_path, digits, "resnet8-w4")
+    train(job, digits, Watch())
+    text = (job.folder / "execution.json").read_text()
+    assert "hunter2" not in text
+    assert str(tmp_path) not in text
+    execution = json.loads(text)
+    assert execution["commit"] == "abc123"
+    assert execution["started"] <= execution["ended"]
+    assert set(execution["versions"]) == {"python", "torch", "torchvision", "numpy", "safetensors"}
+
+
+def test_divergence_is_recorded_and_not_hidden(tmp_path: Path, digits: Dataset) -> None:
+    job = smoke_job(tmp_path, digits, "plain8-w4", lr=1e30)
+    result = train(job, digits, Watch())
+    assert result.status == "diverged"
+    assert result.train_loss is None
+    assert result.iterations == 4  # the first row shows it
+    assert not (job.folder / "weights.safetensors").exists()
+    assert problems(job.run, job.folder) == []
+    with (job.folder / "metrics.csv").open() as file:
+        assert [row["train_loss"] for row in csv.DictReader(file)] == ["nan"]
+
+
+def stop_after(steps: int) -> Callable[[], bool]:
+    left = [steps]
+
+    def stop() -> bool:
+        left[0] -= 1
+        return left[0] <= 0
+
+    return stop
+
+
+def test_a_run_stopped_at_every_step_ends_as_an_undisturbed_one(
+    tmp_path: Path, digits: Dataset
+) -> None:
+    """Bit for bit: metrics, gradients, layer stds and weights; warm-up under way included."""
+    changes = {"warmup_lr": 0.01, "warmup_window": 5, "warmup_error": 95.0}
+    whole = smoke_job(tmp_path / "whole", digits, "resnet8-w4", **changes)
+    train(whole, digits, Watch())
+    broken = smoke_job(tmp_path / "broken", digits, "resnet8-w4", **changes)
+    sittings = 0
+    while not store.is_done(broken.folder):
+        sittings += 1
+        with contextlib.suppress(Stopped):
+            train(broken, digits, Watch(stop=stop_after(1)))
+    assert sittings == 12
+    for name in (
+        "metrics.csv",
+        "gradients.csv",
+        "layers.csv",
+        "weights.safetensors",
+        "result.json",
+    ):
+        ours, theirs = (job.folder / name for job in (broken, whole))
+        if name == "result.json":
+            a, b = json.loads(ours.read_text()), json.loads(theirs.read_text())
+            a["files"].pop("timing.csv"), b["files"].pop("timing.csv")
+            assert a == b
+        else:
+            assert ours.read_bytes() == theirs.read_bytes(), name
+    execution = json.loads((broken.folder / "execution.json").read_text())
+    assert execution["resumed_at"] == list(range(1, 12))
+
+
+def test_a_second_process_is_told_that_the_run_is_taken(tmp_path: Path, digits: Dataset) -> None:
+    job = smoke_job(tmp_path, digits, "resnet8-w4")
+
+    def try_again(iteration: int) -> None:
+        if iteration == 5:
+            with pytest.raises(Busy, match="another process is training this run"):
+                train(job, digits, Watch())
+
+    assert train(job, digits, Watch(step=try_again)).status == "done"
+
+
+def test_a_record_of_another_spec_is_refused_and_kept(tmp_path: Path, digits: Dataset) -> None:
+    job = smoke_job(tmp_path, digits, "resnet8-w4")
+    train(job, digits, Watch())
+    before = {p.name: p.read_bytes() for p in job.folder.iterdir()}
+    other = dataclasses.replace(job, spec=dataclasses.replace(job.spec, dataset_digest="0" * 64))
+    with pytest.raises(UserError, match="another spec"):
+        train(other, digits, Watch())
+    assert {p.name: p.read_bytes() for p in job.folder.iterdir()} == before
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path: Path, digits: Dataset) -> None:
+    job = smoke_job(tmp_path, digits, "resnet8-w4")
+    first = train(job, digits, Watch())
+    steps: list[int] = []
+    assert train(job, digits, Watch(step=steps.append)) == first
+    assert steps == []
+
+
+def test_every_switch_changes_the_outcome(tmp_path: Path, digits: Dataset) -> None:
+    """A switch that nothing reads would leave the final loss where it was."""
+    base = {"momentum_form": "caffe", "iterations": 12}
+    losses = {"": _final_loss(tmp_path / "base", digits, base)}
+    for name, value in {
+        "momentum_form": "nesterov",
+        "momentum": 0.5,
+        "weight_decay": 0.1,
+        "weight_decay_on": "weights",
+        "init": "fan_in",
+        "bn_batch": 8,
+        "bn_statistics": "recomputed",
+        "mean": "channel",
+        "pad": 2,
+        "flip": True,
+        "lr": 0.05,
+        "lr_divisor": 2.0,
+        "drops": (2,),
+        "warmup_lr": 0.01,
+        "batch_size": 16,
+    }.items():
+        changed = {**base, name: value}
+        if name == "weight_decay_on":  # shows only where the decay matters
+            changed["weight_decay"] = 0.1
+        losses[name] = _final_loss(tmp_path / name, digits, changed)
+    assert len(set(losses.values())) == len(losses), losses
+
+
+def _final_loss(folder: Path, digits: Dataset, changes: dict[str, object]) -> float:
+    job = smoke_job(folder, digits, "resnet8-w4", **changes)
+    train(job, digits, Watch())
+    return float(read_rows(job.folder / "metrics.csv")[-1]["test_loss"])
+
+
+def test_a_smaller_run_with_its_own_rows_ends_on_a_row(tmp_path: Path, digits: Dataset) -> None:
+    job: Job = smoke_job(tmp_path, digits, "resnet8-w4", iterations=7, row_every=3)
+    train(job, digits, Watch())
+    assert [row["iteration"] for row in read_rows(job.folder / "metrics.csv")] == ["3", "6", "7"]
+
+
+@pytest.mark.slow
+def test_bf16_and_fp32_learn_alike(tmp_path: Path, digits: Dataset) -> None:
+    """Trajectories differ; the error they reach does not, beyond what a seed does."""
+    errors = {}
+    for precision in ("fp32", "bf16"):
+        job = smoke_job(tmp_path / precision, digits, "resnet8-w4", iterations=150, drops=(100,))
+        job = dataclasses.replace(job, device=choose("cpu", precision))
+        train(job, digits, Watch())
+        assert json.loads((job.folder / "execution.json").read_text())["precision"] == precision
+        errors[precision] = float(read_rows(job.folder / "metrics.csv")[-1]["train_error"])
+    assert errors["fp32"] < 30
+    assert abs(errors["fp32"] - errors["bf16"]) < 10
+
+
+@pytest.mark.gpu
+def test_gradients_on_the_gpu_equal_those_on_the_cpu(digits: Dataset) -> None:
+    recipe: Recipe = PROTOCOLS["smoke"]
+    norms = []
+    for device in (CPU, choose("cuda", "fp32")):
+        trainer = Trainer("resnet14-w4", digits, recipe, 5, device)
+        trainer.step(0)
+        norms.append(trainer.gradient_norms())
+    assert norms[1] == pytest.approx(norms[0], rel=1e-4)

@@ -1,0 +1,36 @@
+"""Small training jobs for tests."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+
+from resnet_repro.artifacts import Arm
+from resnet_repro.data.dataset import Dataset
+from resnet_repro.records.schema import RunId
+from resnet_repro.runner import Planned, make_spec
+from resnet_repro.train.device import choose
+from resnet_repro.train.loop import Job
+from resnet_repro.train.recipe import PROTOCOLS
+
+
+def smoke_job(folder: Path, data: Dataset, network: str, **changes: object) -> Job:
+    """A run of 12 iterations, or with other switches, below `folder`."""
+    recipe = dataclasses.replace(PROTOCOLS["smoke"], **changes)  # type: ignore[arg-type]
+    run = RunId(data.name, network, "smoke", 0)
+    planned = Planned(run, Arm(network, network, data.name), recipe, "missing")
+    return Job(
+        run=run,
+        spec=make_spec(planned, data.digest),
+        recipe=recipe,
+        results=folder / "results",
+        cache=folder / "cache",
+        device=choose("cpu", "fp32"),
+        command="python -m resnet_repro run demo --protocol smoke",
+    )
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
