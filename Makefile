@@ -6,7 +6,7 @@ RUN = $(VENV)/bin/python
 .PHONY: demo test test-fast lint report clean
 
 demo: $(VENV)/.ready
-	$(RUN) -m resnet_repro run demo --figures-dir figures
+	$(RUN) -m resnet_repro run demo --jobs 2 --figures-dir figures
 
 test: $(VENV)/.ready-dev
 	$(RUN) -m pytest

@@ -49,13 +49,14 @@ class Published:
 class Claim:
     """A statement of the paper as an inequality: `higher`'s metric exceeds `lower`'s.
 
-    `final` compares the last row of each run, `throughout` every row.
+    `final` compares the last row of each run, `throughout` every row. The metric `layer_std`
+    is the mean over the 3x3 layers of the std of their responses (Fig. 7); it is final only.
     """
 
     text: str
     higher: str
     lower: str
-    metric: Literal["test_error", "train_error"] = "train_error"
+    metric: Literal["test_error", "train_error", "layer_std"] = "train_error"
     scope: Literal["final", "throughout"] = "final"
 
 

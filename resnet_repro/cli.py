@@ -38,6 +38,12 @@ class Device(StrEnum):
     mps = "mps"
 
 
+class Wandb(StrEnum):
+    disabled = "disabled"
+    offline = "offline"
+    online = "online"
+
+
 class Precision(StrEnum):
     auto = "auto"
     fp32 = "fp32"
@@ -138,6 +144,9 @@ def run(
         float, typer.Option(metavar="SECONDS", min=0, help="Time between two checkpoints.")
     ] = 30.0,
     jobs: Annotated[int, typer.Option(metavar="K", min=1, help="Runs at once.")] = 1,
+    wandb: Annotated[
+        Wandb, typer.Option(help="Mirror the curves to Weights & Biases.")
+    ] = Wandb.disabled,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="With --dry-run: print the plan as JSON.")
@@ -156,8 +165,11 @@ def run(
         tuple(_switch(text) for text in switches or ()),
         results_dir,
     )
+    from resnet_repro.mirror import require_wandb
     from resnet_repro.train.device import choose
 
+    if wandb != Wandb.disabled:
+        require_wandb()
     settings = runner.Settings(
         device=choose(device.value, precision.value),
         data_root=data_root,
@@ -165,6 +177,7 @@ def run(
         results=results_dir,
         jobs=jobs,
         checkpoint_seconds=checkpoint_every,
+        wandb=wandb.value,
         command=lambda planned: runner.rerun_command(request, planned),
     )
     planned = runner.plan(request, settings.device.kind)

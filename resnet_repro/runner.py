@@ -177,6 +177,7 @@ class Settings:
     results: Path
     jobs: int = 1
     checkpoint_seconds: float = 30.0
+    wandb: str = "disabled"  # or offline, online
     command: Callable[[Planned], str] = str
 
 
@@ -254,16 +255,18 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _train_one(job: Job, data: Dataset, emit: Emit, stop: Callable[[], bool]) -> str:
+def _train_one(job: Job, data: Dataset, emit: Emit, stop: Callable[[], bool], wandb: str) -> str:
     """Train one run and report it; returns how it ended."""
+    from resnet_repro.mirror import mirrored
     from resnet_repro.train.loop import Busy, Stopped, Watch, train
 
     def send(kind: str) -> Callable[[Any], None]:
         return lambda value: emit(Event(job.run, kind, value))
 
+    watch = Watch(step=send("step"), row=send("row"), say=send("say"), stop=stop)
     try:
-        result = train(job, data, Watch(send("step"), send("row"), send("say"), stop))
-        end = result.status
+        with mirrored(watch, job, wandb) as watching:
+            end = train(job, data, watching).status
     except Stopped as note:
         end = "stopped"
         send("say")(str(note))
@@ -280,16 +283,16 @@ def _in_turn(
     ends = {}
     with _stop_signals() as stop:
         for job in jobs:
-            ends[job.run] = _train_one(job, data[job.spec.dataset], emit, stop)
+            ends[job.run] = _train_one(job, data[job.spec.dataset], emit, stop, settings.wandb)
             if stop():
                 break
     return ends
 
 
-def _child(job: Job, data: Dataset, events: Any) -> None:
+def _child(job: Job, data: Dataset, events: Any, wandb: str) -> None:
     with _stop_signals() as stop:
         try:
-            _train_one(job, data, events.put, stop)
+            _train_one(job, data, events.put, stop, wandb)
         except UserError as error:
             events.put(Event(job.run, "failed", str(error)))
 
@@ -319,7 +322,9 @@ def _side_by_side(
         while running or (waiting and not stop()):
             while waiting and len(running) < settings.jobs and not stop():
                 job = waiting.pop(0)
-                process = context.Process(target=_child, args=(job, data[job.spec.dataset], events))
+                process = context.Process(
+                    target=_child, args=(job, data[job.spec.dataset], events, settings.wandb)
+                )
                 process.start()
                 running[job.run] = process
             try:

@@ -1,20 +1,20 @@
-"""Every network of the paper, by name."""
+"""Every network of the paper, by name.
+
+Importing this package does not import torch, so that names can be read where there is none.
+"""
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal
 
-from torch import nn
-
-from resnet_repro.models.blocks import ChunkedBatchNorm2d, NormLayer, Shortcut, initialise
-from resnet_repro.models.cifar import CifarResNet
-from resnet_repro.models.names import parse_cifar
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def build(
     name: str,
     *,
-    num_classes: int = 10,
+    num_classes: int | None = None,
     in_channels: int = 3,
     bn_batch: int | None = None,
     init: Literal["fan_in", "fan_out"] = "fan_out",
@@ -22,22 +22,14 @@ def build(
 ) -> nn.Module:
     """Build the network called `name`, initialised from `seed`.
 
-    `bn_batch` normalises over chunks of that many images (None: over the whole batch).
-    Raises UserError for a name that is no network's.
+    (N, in_channels, H, W) -> logits (N, num_classes). `num_classes` is the data set's usual
+    unless given: 10 for a CIFAR name, 1000 for an ImageNet one. `bn_batch` normalises over
+    chunks of that many images (None: over the whole batch). Raises UserError for a name that is
+    no network's and for numbers below 1.
     """
-    norm_layer: NormLayer = (
-        nn.BatchNorm2d
-        if bn_batch is None
-        else lambda channels: ChunkedBatchNorm2d(channels, bn_batch)
-    )
-    parsed = parse_cifar(name)
-    model = CifarResNet(
-        parsed.depth,
-        cast(Shortcut, parsed.shortcut),
-        parsed.width,
-        in_channels,
-        num_classes,
-        norm_layer,
-    )
+    from resnet_repro.models.blocks import initialise
+    from resnet_repro.models.construct import construct
+
+    model = construct(name, num_classes=num_classes, in_channels=in_channels, bn_batch=bn_batch)
     initialise(model, init, seed)
     return model

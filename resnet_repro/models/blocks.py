@@ -90,6 +90,48 @@ class BasicBlock(nn.Module):
         return self.relu(out)  # type: ignore[no-any-return]
 
 
+class Bottleneck(nn.Module):
+    """1x1 that narrows to `channels`, 3x3, 1x1 that widens to 4 `channels` (Fig. 5 right).
+
+    (N, in_channels, H, W) -> (N, 4 * channels, H / stride, W / stride). The stride is the first
+    1x1's, as in the paper, or with `stride_in_3x3` the 3x3's, as in torchvision ("v1.5").
+    The paper has no plain net of these.
+    """
+
+    expansion = 4
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        stride: int,
+        shortcut: Shortcut,
+        norm_layer: NormLayer,
+        *,
+        stride_in_3x3: bool = False,
+    ) -> None:
+        super().__init__()
+        if shortcut == "none":
+            raise ValueError("a bottleneck needs a shortcut")
+        out_channels = channels * self.expansion
+        first, second = (1, stride) if stride_in_3x3 else (stride, 1)
+        self.conv1 = conv1x1(in_channels, channels, first)
+        self.bn1 = norm_layer(channels)
+        self.conv2 = conv3x3(channels, channels, second)
+        self.bn2 = norm_layer(channels)
+        self.conv3 = conv1x1(channels, out_channels)
+        self.bn3 = norm_layer(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = make_downsample(shortcut, in_channels, out_channels, stride, norm_layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        out += x if self.downsample is None else self.downsample(x)
+        return self.relu(out)  # type: ignore[no-any-return]
+
+
 class ChunkedBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation over chunks of the batch, each with statistics of its own.
 
@@ -105,16 +147,17 @@ class ChunkedBatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or len(x) <= self.chunk:
             return super().forward(x)
-        return torch.cat([super(ChunkedBatchNorm2d, self).forward(c) for c in x.split(self.chunk)])
+        chunks = x.split(self.chunk)  # type: ignore[no-untyped-call, unused-ignore]
+        return torch.cat([super(ChunkedBatchNorm2d, self).forward(chunk) for chunk in chunks])
 
 
 def initialise(model: nn.Module, mode: Literal["fan_in", "fan_out"], seed: int) -> None:
     """He initialisation of every layer, drawn on the CPU from `seed`.
 
     Convolutions: normal with std sqrt(2 / n), n = k * k * channels over the inputs (fan_in) or
-    the outputs (fan_out). The linear layer: the forward form, n = inputs (its fan-out, the 10
-    classes, would start it seven times too loud). Biases 0; batch normalisation starts as the
-    identity.
+    the outputs (fan_out). Linear layers: the forward form, n = inputs (CIFAR-10's classifier has
+    10 outputs; its fan-out would start it several times too loud). Biases 0; batch
+    normalisation starts as the identity.
     """
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
@@ -122,6 +165,8 @@ def initialise(model: nn.Module, mode: Literal["fan_in", "fan_out"], seed: int) 
             nn.init.kaiming_normal_(
                 module.weight, mode=mode, nonlinearity="relu", generator=generator
             )
+            if module.bias is not None:  # VGG's; a convolution before batch normalisation has none
+                nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Linear):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
             nn.init.zeros_(module.bias)

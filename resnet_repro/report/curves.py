@@ -76,8 +76,10 @@ def training_curves(view: View, panels: Sequence[Panel], *, height: float = 4.4)
     axis = _Axis(ours, published and schedules not in ([], [CIFAR_ITERATIONS]))
     with style():
         figure, axes = new_figure(1.0 + 3.9 * len(panels), height, len(panels))
-        for ax, panel in zip(axes, panels, strict=True):
-            _draw_panel(ax, view, panel, axis)
+        tops = [_draw_panel(ax, view, panel, axis) for ax, panel in zip(axes, panels, strict=True)]
+        for ax in axes:  # one scale, or the panels could not be compared
+            ax.set_ylim(0, max(tops))
+            ax.yaxis.set_major_locator(MultipleLocator(5 if max(tops) <= 40 else 20))
         axes[0].set_ylabel("error, %")
         keys = [
             Line2D([], [], color="0.2", lw=_width(split), ls=dash, label=WORDS[split])
@@ -101,20 +103,15 @@ def _pale(rgb: RGB) -> RGB:
     return r, g, b
 
 
-def _draw_panel(ax: Axes, view: View, panel: Panel, axis: _Axis) -> None:
+def _draw_panel(ax: Axes, view: View, panel: Panel, axis: _Axis) -> float:
+    """Draw everything but the y axis; returns the upper limit this panel needs, in %."""
     ends = []
     for name in panel.arms:
         arm = view.artifact.arm(name)
         for split in panel.splits:
             _draw_published(ax, panel, arm, split, axis)
             ends += _draw_ours(ax, view, arm, split, axis)
-    highest = max(ends, default=0.0)
-    # Room above a curve's end, in steps of 10, so that small changes leave the limits alone.
-    ax.set_ylim(
-        0, panel.top if highest < panel.top else min(100, 10 * math.ceil(highest / 10 + 0.5))
-    )
-    ax.yaxis.set_major_locator(MultipleLocator(5 if ax.get_ylim()[1] <= 40 else 20))
-    _label_x(ax, axis)
+    _label_x(ax, axis, panel.start)
     ax.set_xlim(panel.start * axis.end, axis.end)
     # Above the panel: inside, wherever it stood, some curve would run under it.
     ax.legend(
@@ -133,6 +130,10 @@ def _draw_panel(ax: Axes, view: View, panel: Panel, axis: _Axis) -> None:
         handletextpad=0.4,
         columnspacing=0.8,
     )
+    highest = max(ends, default=0.0)
+    # Room above a curve's end, in steps of 10, so that small changes leave the limits alone.
+    raised = min(100.0, 10.0 * math.ceil(highest / 10 + 0.5))
+    return panel.top if highest < panel.top else raised
 
 
 def _draw_published(ax: Axes, panel: Panel, arm: Arm, split: str, axis: _Axis) -> None:
@@ -166,15 +167,15 @@ def _draw_ours(ax: Axes, view: View, arm: Arm, split: str, axis: _Axis) -> list[
     return [float(v) for v in seeds.iloc[-1] if math.isfinite(v)]
 
 
-def _label_x(ax: Axes, axis: _Axis) -> None:
+def _label_x(ax: Axes, axis: _Axis, start: float) -> None:
     if axis.fraction:
         ax.set_xlabel(
             f"fraction of training (ours {axis.ours:,}, paper's {CIFAR_ITERATIONS:,} iterations)"
         )
     elif axis.end >= 10_000:
         ax.ticklabel_format(axis="x", style="plain")
-        ticks = range(0, int(axis.end) + 1, 10_000)
-        ax.set_xticks(list(ticks), [str(t // 10_000) for t in ticks])
+        ticks = [t for t in range(0, int(axis.end) + 1, 10_000) if t >= start * axis.end]
+        ax.set_xticks(ticks, [str(t // 10_000) for t in ticks])
         ax.set_xlabel("iterations (1e4)")
     else:
         ax.set_xlabel("iterations")

@@ -16,6 +16,8 @@ from resnet_repro.report.frames import View
 from resnet_repro.report.tables import outcomes, spread
 from resnet_repro.report.verdicts import summarise, t_quantile
 
+PUBLISHED, RECORDED, EACH = "published", "recorded, mean of the final iterates", "each seed"
+
 
 @dataclass(frozen=True)
 class _Point:
@@ -38,8 +40,8 @@ def error_by_size(view: View) -> Figure:
     """
     points = [_point(view, arm.name) for arm in view.artifact.arms]
     shown = [p.half_width for p in points if p.half_width is not None]
-    extra = ["Bars: 95 % interval of our mean" + ("" if shown else " (too few seeds for any)")]
-    extra[0] += "; at a published mean, its printed standard deviation."
+    ours = "95 % interval of our mean" if shown else "none at our means, for want of seeds"
+    extra = [f"Bars: {ours}; at a published mean, its printed standard deviation."]
     with style():
         figure, axes = new_figure(8.8, 4.4, 2)
         _draw(axes[0], points, [float(p.depth) for p in points], [str(p.depth) for p in points])
@@ -50,7 +52,8 @@ def error_by_size(view: View) -> Figure:
         axes[1].set_xlabel("parameters, millions")
         axes[1].sharey(axes[0])
         axes[1].tick_params(axis="x", rotation=60)  # 0.66 and 0.85 stand close together
-        keys, _ = axes[0].get_legend_handles_labels()
+        named = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
+        keys = [named[label] for label in (PUBLISHED, RECORDED, EACH) if label in named]
         finish(figure, view.artifact.title, keys, view_caption(view, extra))
     return figure
 
@@ -91,7 +94,7 @@ def _draw(ax: Axes, points: list[_Point], sizes: list[float], ticks: list[str]) 
         mfc="white",
         lw=1,
         capsize=3,
-        label="published",
+        label=PUBLISHED,
         zorder=2,
     )
     run = [(x, p) for x, p in zip(sizes, points, strict=True) if p.mean is not None]
@@ -104,7 +107,7 @@ def _draw(ax: Axes, points: list[_Point], sizes: list[float], ticks: list[str]) 
             marker="s",
             lw=1.6,
             capsize=3,
-            label="recorded, mean of the final iterates",
+            label=RECORDED,
             zorder=3,
         )
     several = [
@@ -119,9 +122,10 @@ def _draw(ax: Axes, points: list[_Point], sizes: list[float], ticks: list[str]) 
             ls="",
             marker=".",
             ms=4,
-            label="each seed",
+            label=EACH,
             zorder=4,
         )
-    ax.set_xticks(sizes, ticks)
+    ax.set_xticks(sizes, ticks, fontsize=8)
+    ax.set_xlim(min(sizes) / 1.3, max(sizes) * 1.3)
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_minor_formatter(NullFormatter())

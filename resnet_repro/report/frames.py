@@ -34,6 +34,7 @@ RUNS = (
     "best_test_iteration",
     "warmup_ended",
     "half_precision_test_error",
+    "layer_std",  # of the responses (Fig. 7), the mean over the 3x3 layers
     "device",
     "device_name",
     "precision",
@@ -134,12 +135,17 @@ def read_frames(results_dirs: Sequence[Path]) -> Frames:
                     "report them separately"
                 )
     records = list(seen.values())
+    layers = _long(records, "layers.csv", schema.LAYERS)
+    runs = pd.DataFrame([_run(r) for r in records], columns=list(RUNS))
+    if records:
+        means = layers.groupby(list(LABELS))["std"].mean()
+        runs["layer_std"] = means.reindex(list(zip(*(runs[x] for x in LABELS), strict=True))).array
     return Frames(
-        pd.DataFrame([_run(r) for r in records], columns=list(RUNS)),
+        runs,
         _long(records, "metrics.csv", schema.METRICS),
         _long(records, "timing.csv", schema.TIMING),
         _long(records, "gradients.csv", schema.GRADIENTS),
-        _long(records, "layers.csv", schema.LAYERS),
+        layers,
     )
 
 

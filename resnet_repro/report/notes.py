@@ -10,7 +10,11 @@ from resnet_repro.paper.published import CIFAR_ITERATIONS
 from resnet_repro.report.frames import sort_protocols
 from resnet_repro.report.verdicts import WIDE, Spread
 
-_METRIC = {"test_error": "test error", "train_error": "training error"}
+_METRIC = {
+    "test_error": "test error",
+    "train_error": "training error",
+    "layer_std": "mean std of layer responses",
+}
 
 _MEANING = {
     "reproduced": f"the interval holds 0 and is at most {WIDE} points to either side",

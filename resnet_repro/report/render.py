@@ -14,6 +14,7 @@ from resnet_repro.report.verdicts import Comparison
 METRIC_WORDS = {
     "test_error": "test error, %",
     "train_error": "training error, %",
+    "layer_std": "mean std of layer responses",
     "params": "parameters",
 }
 

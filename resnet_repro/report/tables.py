@@ -28,7 +28,7 @@ from resnet_repro.report.verdicts import (
     summarise,
 )
 
-METRICS = ("test_error", "train_error", "params")
+METRICS = ("test_error", "train_error", "layer_std", "params")
 
 
 @dataclass(frozen=True)

@@ -47,11 +47,12 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
 def load_newest(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
     """The newest checkpoint that is whole; what is damaged is named through `say`."""
-    for path in _newest_first(folder):
+    paths = _newest_first(folder)
+    for path, before in zip(paths, [*paths[1:], None], strict=False):
         try:
             return _load(path)
         except UserError as error:
-            say(str(error))
+            say(f"{error}; going back to {before.name if before else 'the start'}")
     return None
 
 
@@ -66,7 +67,7 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _load(path: Path) -> Checkpoint:
-    damaged = UserError(f"{path.name} is damaged; the checkpoint before it is used instead")
+    damaged = UserError(f"{path.name} is damaged")
     try:
         digest, _, payload = path.read_bytes().partition(b"\n")
     except OSError as error:

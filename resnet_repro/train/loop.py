@@ -64,10 +64,12 @@ class Job:
 class Watch:
     """What to call as a run goes on; each does nothing unless given."""
 
+    begin: Callable[[schema.Execution], None] = lambda execution: None
     step: Callable[[int], None] = lambda iteration: None
     row: Callable[[store.Row], None] = lambda row: None
     say: Callable[[str], None] = lambda text: None
     stop: Callable[[], bool] = lambda: False
+    end: Callable[[schema.Result], None] = lambda result: None
 
 
 @dataclass
@@ -129,10 +131,12 @@ def _train(job: Job, data: Dataset, watch: Watch) -> schema.Result:
     store.write_spec(job.folder, job.run, job.spec)
     execution = _execution(job, progress)
     store.write_execution(job.folder, execution)
+    watch.begin(execution)
     watch.step(progress.iteration)
     status = _steps(job, trainer, progress, watch)
     result = _finish(job, trainer, progress, execution, status)
     checkpoint.clear(job.checkpoints)
+    watch.end(result)
     return result
 
 
