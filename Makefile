@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test test-fast lint report clean
+.PHONY: demo test test-fast lint report counts clean
 
 demo: $(VENV)/.ready
 	$(RUN) -m resnet_repro run demo --jobs 2 --figures-dir figures
@@ -21,7 +21,7 @@ lint: $(VENV)/.ready-dev
 	$(VENV)/bin/lint-imports
 
 report: $(VENV)/.ready
-	$(RUN) -m resnet_repro report
+	$(RUN) -m resnet_repro report --page results/report.html --readme README.md
 
 $(VENV)/.ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +31,16 @@ $(VENV)/.ready: requirements.txt pyproject.toml
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
 	$(RUN) -m pip install -q --disable-pip-version-check -r requirements-dev.txt
 	touch $@
+
+# Counting needs torch; tables and figures are made from the committed counts without it.
+COUNTED = resnet18-A resnet18-B resnet34-A resnet34-B resnet34-C plain18 plain34 \
+	resnet50 resnet50-v1.5 resnet101 resnet152 vgg16 vgg19 \
+	$(foreach depth,20 32 44 56 110 1202,plain$(depth) resnet$(depth))
+
+counts: $(VENV)/.ready
+	for network in $(COUNTED); do \
+		$(RUN) -m resnet_repro describe $$network --out results/recorded/counts/$$network.json || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) results/local figures/demo_degradation.*

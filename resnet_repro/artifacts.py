@@ -40,7 +40,7 @@ class Published:
     """
 
     arm: str
-    metric: Literal["test_error", "train_error", "params"]
+    metric: Literal["test_error", "train_error", "params", "flops"]
     source: str
     row: str
 
@@ -73,6 +73,8 @@ class Artifact:
     published: tuple[Published, ...] = ()
     claims: tuple[Claim, ...] = ()
     figure: str = ""  # file stem of its figure; the artifact's name unless given
+    counted: bool = False  # its networks are counted (`describe`), not trained
+    notes: tuple[str, ...] = ()  # what its table cannot say of itself, shown under it
 
     @property
     def stem(self) -> str:

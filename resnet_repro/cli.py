@@ -16,6 +16,7 @@ from rich.console import Console
 from resnet_repro import artifacts, overview, runner
 from resnet_repro.display import RunDisplay, duration, print_rows
 from resnet_repro.errors import UserError
+from resnet_repro.records.files import write_atomic
 
 app = typer.Typer(
     add_completion=False,
@@ -56,7 +57,11 @@ def _out() -> Console:
 
 
 def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    sys.stdout.write(_json_text(value))
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 @app.command("list")
@@ -79,11 +84,20 @@ def list_command(results_dir: Results = runner.LOCAL, as_json: AsJson = False) -
 
 
 @app.command()
-def describe(network: str, as_json: AsJson = False) -> None:
+def describe(
+    network: str,
+    as_json: AsJson = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the JSON here instead.")
+    ] = None,
+) -> None:
     """A network's layers, parameters and multiply-adds, stage by stage, counted."""
     from resnet_repro.models import describe as counting
 
     found = counting.to_json(counting.describe(network))
+    if out is not None:
+        write_atomic(out, _json_text(found).encode())
+        return
     if as_json:
         _print_json(found)
         return
@@ -281,11 +295,18 @@ def report(
     ] = runner.RECORDED,
     figures_dir: Annotated[Path, typer.Option(metavar="DIR")] = runner.ROOT / "figures",
     tables_dir: Annotated[Path, typer.Option(metavar="DIR")] = runner.ROOT / "results" / "tables",
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The HTML page; none unless given.")
+    ] = None,
+    readme: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A file whose marked parts are renewed.")
+    ] = None,
 ) -> None:
     """Write every table and figure from the records alone."""
     from resnet_repro.report.write import write_report
 
-    for path in write_report([results_dir], figures_dir, tables_dir, artifact or None):
+    places = {"page": page, "readme": readme}
+    for path in write_report([results_dir], figures_dir, tables_dir, artifact or None, **places):
         _out().print(f"wrote {path}", highlight=False, soft_wrap=True)
 
 

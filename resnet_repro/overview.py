@@ -13,12 +13,16 @@ from typing import Any
 from resnet_repro import artifacts
 from resnet_repro.errors import UserError
 from resnet_repro.records import schema, store
-from resnet_repro.records.verify import problems
+from resnet_repro.records.counts import find_counts
+from resnet_repro.records.verify import count_problems, problems
 from resnet_repro.runner import Planned
 
 
 def list_artifacts(results: list[Path]) -> dict[str, Any]:
-    """Every artifact, its arms, and how many finished runs there are of it by protocol."""
+    """Every artifact, its arms, and how many finished runs there are of it by protocol.
+
+    Of an artifact that is counted, how many of its networks are, under the word `counted`.
+    """
     done = [
         (run.dataset, run.arm, run.protocol)
         for run in dict.fromkeys(
@@ -28,11 +32,15 @@ def list_artifacts(results: list[Path]) -> dict[str, Any]:
             if store.is_done(path)
         )
     ]
+    counts = {path.stem for folder in results for path in find_counts(folder)}
     found = []
     for name in artifacts.names():
         artifact = artifacts.load(name).artifact
         arms = {(arm.dataset, arm.name) for arm in artifact.arms}
         recorded = Counter(protocol for dataset, arm, protocol in done if (dataset, arm) in arms)
+        if artifact.counted:
+            done_here = len(counts & {arm.network for arm in artifact.arms})
+            recorded = Counter({"counted": done_here} if done_here else {})
         found.append(
             {
                 "name": name,
@@ -86,12 +94,15 @@ def _run_status(run: schema.RunId, folder: Path) -> dict[str, Any]:
 
 
 def verify(results: Path) -> dict[str, Any]:
-    """Check every finished record below `results`."""
+    """Check every finished record below `results`, a file of counts being one too."""
     checked, found = 0, []
     for run, folder in store.find_runs(results):
         if store.is_done(folder):
             checked += 1
             found += [{"run": str(run), "problem": text} for text in problems(run, folder)]
+    for path in find_counts(results):
+        checked += 1
+        found += [{"run": f"counts/{path.stem}", "problem": text} for text in count_problems(path)]
     return {"records": checked, "problems": found}
 
 

@@ -66,9 +66,15 @@ def plan(request: Request, device_kind: str, digest: str | None = None) -> list[
     """The runs asked for and the state of each, arms first, then seeds.
 
     `digest` is the data set's; without it a record is matched by everything else.
-    Raises UserError for an unknown arm or protocol, or a negative seed.
+    Raises UserError for an unknown arm or protocol, a negative seed, and an artifact that is
+    counted.
     """
     artifact = request.artifact
+    if artifact.counted:
+        raise UserError(
+            f"{artifact.name} is counted, not trained: see `compare {artifact.name}`, or count "
+            f"a network anew with `describe {artifact.arms[0].network}`"
+        )
     for seed in request.seeds:
         if seed < 0:
             raise UserError(f"seed {seed}: seeds are 0, 1, 2, ...")

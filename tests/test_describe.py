@@ -35,10 +35,10 @@ NETWORKS = {
     "VGG-19": "vgg19",
 }
 # Findings: our count is not what is printed.
-# ResNet-50, printed 3.8: the count is 3.86. No rule we know gives the paper's five numbers. It is
+# ResNet-50, printed 3.8: the count is 3.86. No choice of layers gives the paper's five numbers. It is
 # not rounding down (101 and 152 layers would print 7.5 and 11.2), nor the linear layer (2M) or the
 # projections (360M) left out: for all three to print as they do, 8M to 20M must be missing
-# (test_no_part_explains_resnet50).
+# (test_no_choice_of_layers_explains_resnet50).
 # VGG-16, printed 15.3: the convolutions alone are 15.35, the three linear layers another 0.12.
 # VGG-19's printed 19.6 does include them (19.51 without).
 MISMATCHES = {"ResNet-50": 3_857_973_248, "VGG-16": 15_470_264_320}
@@ -92,7 +92,7 @@ class TestTable1:
         assert f"{(vgg16.multiply_adds - stage(vgg16, 'fc')) / 1e9:.1f}" == printed()["VGG-16"]
         assert f"{(vgg19.multiply_adds - stage(vgg19, 'fc')) / 1e9:.1f}" != printed()["VGG-19"]
 
-    def test_no_part_explains_resnet50(self) -> None:
+    def test_no_choice_of_layers_explains_resnet50(self) -> None:
         """What all three bottleneck nets share and the paper left out lies within 8M to 20M."""
         rows = ("ResNet-50", "ResNet-101", "ResNet-152")
         counts = {row: describe(NETWORKS[row]).multiply_adds for row in rows}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from PIL import Image
 
@@ -51,12 +54,17 @@ def words(figure: Figure) -> str:
     return "\n".join(t.get_text() for t in texts(figure))
 
 
+def xs(line: Line2D) -> list[float]:
+    return [float(x) for x in np.asarray(line.get_xdata(), dtype=float)]
+
+
+def ys(line: Line2D) -> list[float]:
+    return [float(y) for y in np.asarray(line.get_ydata(), dtype=float)]
+
+
 def ends(ax: Axes) -> list[tuple[float, float]]:
     """The last finite point of each line, rounded."""
-    return [
-        (round(float(line.get_xdata()[-1]), 3), round(float(line.get_ydata()[-1]), 2))
-        for line in ax.get_lines()
-    ]
+    return [(round(xs(line)[-1], 3), round(ys(line)[-1], 2)) for line in ax.get_lines()]
 
 
 def small_print(figure: Figure) -> str:
@@ -81,7 +89,7 @@ def test_a_shorter_protocol_is_drawn_by_the_fraction_of_training(tmp_path: Path)
     figure = draw(view_of(tmp_path, "fig1", *short))
     left, _ = figure.axes
     assert {x for x, _ in ends(left)} == {1.0}
-    first = min(float(line.get_xdata()[0]) for line in left.get_lines())
+    first = min(xs(line)[0] for line in left.get_lines())
     assert first == pytest.approx(4_000 / 64_000)
     assert left.get_xlim() == (0, 1)
     assert left.get_xlabel() == "fraction of training (ours 8,000, paper's 64,000 iterations)"
@@ -101,6 +109,8 @@ def test_what_was_not_run_is_named_and_the_paper_still_drawn(tmp_path: Path) -> 
     assert len(middle.get_lines()) == 12
     assert len(right.get_lines()) == 4
     assert right.get_xlim() == (32_000, 64_000)
+    # The paper's right panel, drawn from 35,000 on, not its middle one over again.
+    assert min(xs(line)[0] for line in right.get_lines()) == 35_000
     assert "Not run: plain20, plain32, plain44, plain56, plain110, resnet32" in small_print(figure)
     assert "Seeds: n = 1." in small_print(figure)
     assert "ResNet-110" in words(figure)
@@ -116,8 +126,15 @@ def test_several_seeds_are_thin_lines_around_a_bold_mean(tmp_path: Path) -> None
     # two of the paper's, three seeds, one mean
     assert widths == [0.6, 0.6, 0.6, 0.9, 0.9, 2.0]
     bold = max(right.get_lines(), key=lambda line: line.get_linewidth())
-    assert float(bold.get_ydata()[-1]) == pytest.approx(10.0)
+    assert ys(bold)[-1] == pytest.approx(10.0)
     assert "Seeds: n = 3." in small_print(figure)
+
+
+def test_the_mean_ends_where_a_seed_does(tmp_path: Path) -> None:
+    lost = Fake("plain20", None, None, seed=1, status="diverged")
+    _, right = draw(view_of(tmp_path, "fig1", Fake("plain20"), lost)).axes
+    bold = max(right.get_lines(), key=lambda line: line.get_linewidth())
+    assert all(math.isnan(y) for y in ys(bold))
 
 
 def test_unequal_numbers_of_seeds_are_told_arm_by_arm(tmp_path: Path) -> None:
@@ -155,8 +172,8 @@ def test_table_6_draws_published_and_recorded_with_intervals(tmp_path: Path) -> 
     ]  # fmt: skip
     assert [t.get_text() for t in parameters.get_xticklabels()][-1] == "19.4"
     published, ours = layers.containers
-    assert [float(y) for y in published[0].get_ydata()] == [8.75, 7.51, 7.17, 6.97, 6.61, 7.93]
-    assert [float(y) for y in ours[0].get_ydata()] == [8.9, pytest.approx(6.6)]
+    assert ys(published[0]) == [8.75, 7.51, 7.17, 6.97, 6.61, 7.93]
+    assert ys(ours[0]) == [8.9, pytest.approx(6.6)]
     # s^2 = (4 * 0.0256 + 2 * 0.01) / 6, t(0.975, 6) = 2.446912: h = 0.349490 / sqrt(3) at 110
     _, (segments,) = ours[1], ours[2]
     low, high = segments.get_segments()[1][:, 1]
@@ -170,7 +187,7 @@ def test_without_seeds_to_go_by_table_6_shows_no_interval(tmp_path: Path) -> Non
 
 def overlaps(figure: Figure) -> list[tuple[str, str]]:
     """Pairs of upright words that share more than a sliver of space."""
-    renderer = FigureCanvasAgg(figure).get_renderer()
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call, unused-ignore]
     figure.draw_without_rendering()
     boxes = [
         (t.get_text(), t.get_window_extent(renderer).padded(-1))
@@ -303,5 +320,5 @@ def test_a_panel_may_show_arms_the_paper_never_drew(tmp_path: Path) -> None:
 def test_the_papers_curve_is_drawn_where_the_paper_has_it(tmp_path: Path) -> None:
     _, right = draw(view_of(tmp_path, "fig1")).axes
     points = curve("fig1", "plain-56", "test")
-    drawn = [line.get_ydata().tolist() for line in right.get_lines()]
+    drawn = [ys(line) for line in right.get_lines()]
     assert points["error_pct"].tolist() in drawn

@@ -148,7 +148,7 @@ def test_a_view_holds_the_artifacts_own_arms_on_their_own_data(tmp_path: Path) -
         tmp_path,
         Fake("plain20"),
         Fake("resnet20"),
-        Fake("plain56", dataset="digits", protocol="demo"),
+        Fake("plain56", dataset="digits"),
     )
     view = make_view(FIG1, found)
     assert view.frames.runs["arm"].tolist() == ["plain20"]
@@ -199,7 +199,8 @@ def test_the_spread_is_pooled_over_every_arm_of_the_data_set(tmp_path: Path) -> 
         Fake("resnet20", 8.7),
         Fake("resnet20", 8.7, seed=1),  # variance 0, df 1
         Fake("resnet32", 5.0),
-        Fake("resnet32", 95.0, seed=1, status="diverged"),  # left out
+        Fake("resnet32", 6.0, seed=1),
+        Fake("resnet32", 95.0, seed=2, status="diverged"),  # so all of resnet32 is left out
         Fake("resnet44", 5.0, protocol="short"),
         Fake("resnet44", 9.0, seed=1, protocol="short"),  # of another protocol
         Fake("plain20-w8", 5.0, dataset="digits", protocol="demo"),
@@ -344,8 +345,9 @@ def test_claims_about_no_common_seed_or_protocol_are_missing(tmp_path: Path) -> 
     assert {label for _, _, label, _ in claim_rows(FIG1, found)} == {"missing"}
 
 
-def test_claims_about_a_diverged_run_say_which(tmp_path: Path) -> None:
-    found = frames(tmp_path, Fake("plain20"), Fake("plain56", None, None, status="diverged"))
+@pytest.mark.parametrize("error", [None, 90.0])
+def test_claims_about_a_diverged_run_say_which(tmp_path: Path, error: float | None) -> None:
+    found = frames(tmp_path, Fake("plain20"), Fake("plain56", error, error, status="diverged"))
     claim = table(FIG1, found).claims[0]
     assert (claim.result.label, claim.result.detail) == ("diverged", "plain56 seed 0")
 

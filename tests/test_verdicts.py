@@ -73,7 +73,7 @@ def test_three_seeds_with_their_own_spread_pooled_in() -> None:
     pooled = pooled_std([ours], (S, DF))
     assert pooled is not None
     s, df = pooled
-    assert (s, df) == (pytest.approx(0.174356, abs=1e-6), 6)
+    assert (s, df) == pytest.approx((0.174356, 6), abs=1e-6)
     # h = 2.446912 * 0.174356 * sqrt(1/3 + 1) = 0.426634 * 1.154701 = 0.492634
     found = compare(ours, RESNET20, s, df)
     assert found.half_width == pytest.approx(0.492634, abs=1e-5)
@@ -108,9 +108,9 @@ def test_without_any_spread_nothing_is_settled() -> None:
 def test_pooling_weighs_by_degrees_of_freedom() -> None:
     # variances 0.02 (df 1) and 0.01 (df 2): (0.02 + 2 * 0.01) / 3 = 0.013333; s = 0.115470
     found = pooled_std([[1.0, 1.2], [5.0, 5.1, 5.2], [9.0]], None)
-    assert found == (pytest.approx(0.1154701), 3)
+    assert found == pytest.approx((0.1154701, 3))
     assert pooled_std([[1.0], []], None) is None
-    assert pooled_std([[1.0]], (0.16, 4)) == (pytest.approx(0.16), 4)
+    assert pooled_std([[1.0]], (0.16, 4)) == pytest.approx((0.16, 4))
 
 
 def test_nothing_run_is_missing() -> None:
@@ -128,7 +128,8 @@ def test_one_diverged_seed_takes_the_mean_away() -> None:
 
 def test_another_protocol_is_reduced_and_still_shows_the_difference() -> None:
     found = judge(outcomes(11.0), RESNET20, None, dataset="cifar10", protocol="short")
-    assert (found.verdict, found.difference) == ("reduced", pytest.approx(2.25))
+    assert found.verdict == "reduced"
+    assert found.difference == pytest.approx(2.25)
     assert verdict(outcomes(8.75), RESNET20, protocol="paper+bn_batch=64") == "reduced"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from resnet_repro.errors import UserError
 from resnet_repro.records import schema, store
+from resnet_repro.records.counts import read_count
 
 TABLES = {
     "metrics.csv": schema.METRICS,
@@ -39,6 +40,15 @@ def problems(run: schema.RunId, folder: Path) -> list[str]:
             if name in tables and _iterations(tables[name]) != _iterations(tables["metrics.csv"]):
                 found.append(f"{folder / name}: other iterations than metrics.csv")
     return found
+
+
+def count_problems(path: Path) -> list[str]:
+    """What is wrong with a file of counts; empty when nothing is."""
+    try:
+        read_count(path)
+    except UserError as error:
+        return [str(error)]
+    return []
 
 
 def _labels(record: store.Record) -> Iterator[str]:

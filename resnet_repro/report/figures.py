@@ -203,11 +203,14 @@ def plotted_digest(view: View) -> str:
     """
     digest = hashlib.sha256(f"{view.artifact.name} {view.protocol}\n".encode())
     frames = view.frames
+    # Only a counted artifact's view has counts; without any they leave the digest as it was.
+    counts = [] if frames.counts.empty else [(frames.counts, tuple(frames.counts.columns))]
     for frame, columns in (
         (frames.runs, _PLOTTED),
         (frames.metrics, tuple(frames.metrics.columns)),
         (frames.gradients, tuple(frames.gradients.columns)),
         (frames.layers, tuple(frames.layers.columns)),
+        *counts,
     ):
         digest.update(f"{' '.join(columns)}\n".encode())
         lines = [

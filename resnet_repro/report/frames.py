@@ -17,6 +17,7 @@ import pandas as pd
 from resnet_repro.artifacts import Artifact
 from resnet_repro.errors import UserError
 from resnet_repro.records import schema, store
+from resnet_repro.records.counts import read_counts
 
 LABELS = ("dataset", "arm", "protocol", "seed")
 RUNS = (
@@ -44,6 +45,7 @@ RUNS = (
     "spec_hash",
     "folder",
 )
+COUNTS = ("network", "input", "parameters", "multiply_adds")
 _NUMBERS = (
     "train_loss",
     "train_error",
@@ -58,10 +60,11 @@ _NUMBERS = (
 
 @dataclass(frozen=True)
 class Frames:
-    """Every finished run (`runs`, a row each) and its measurements (the others, long).
+    """Every finished run (`runs`, a row each) and its measurements (long), and `counts`.
 
-    Errors in %, losses in nats, norms and standard deviations without unit, timing in seconds
-    and images per second; numbers that were not measured are NaN.
+    `counts` has a row for every network that was counted, which needs no run. Errors in %, losses
+    in nats, norms and standard deviations without unit, timing in seconds and images per second;
+    numbers that were not measured are NaN.
     """
 
     runs: pd.DataFrame
@@ -69,9 +72,10 @@ class Frames:
     timing: pd.DataFrame
     gradients: pd.DataFrame
     layers: pd.DataFrame
+    counts: pd.DataFrame
 
     def select(self, arms: set[tuple[str, str]], protocol: str | None = None) -> Frames:
-        """The part of the (dataset, arm) pairs, and of one protocol unless None."""
+        """The part of the (dataset, arm) pairs, and of one protocol unless None; all counts."""
 
         def part(frame: pd.DataFrame) -> pd.DataFrame:
             keep = [
@@ -80,7 +84,13 @@ class Frames:
             ]
             return frame[pd.Series(keep, index=frame.index, dtype=bool)].reset_index(drop=True)
 
-        return Frames(*(part(getattr(self, f.name)) for f in dataclasses.fields(self)))
+        of_runs = [f.name for f in dataclasses.fields(self) if f.name != "counts"]
+        return dataclasses.replace(self, **{name: part(getattr(self, name)) for name in of_runs})
+
+    def count_of(self, network: str) -> dict[str, Any] | None:
+        """A network's row of `counts`."""
+        found = self.counts[self.counts["network"] == network].to_dict("records")
+        return {str(name): value for name, value in found[0].items()} if found else None
 
     @cached_property
     def _by_arm(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
@@ -112,6 +122,11 @@ class View:
     artifact: Artifact
     frames: Frames
     protocol: str
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing of the artifact is recorded."""
+        return self.frames.runs.empty and self.frames.counts.empty
 
 
 def sort_protocols(names: Iterable[str]) -> list[str]:
@@ -146,6 +161,7 @@ def read_frames(results_dirs: Sequence[Path]) -> Frames:
         _long(records, "timing.csv", schema.TIMING),
         _long(records, "gradients.csv", schema.GRADIENTS),
         layers,
+        _counts(results_dirs),
     )
 
 
@@ -153,13 +169,25 @@ def make_view(artifact: Artifact, frames: Frames) -> View:
     """The artifact's arms under the protocol its figure shows.
 
     That is `paper` where any arm has it, else `short`, else the artifact's own default, else
-    the first there is; the default again when nothing is recorded.
+    the first there is; the default again when nothing is recorded. Counts are those of its
+    networks where the artifact is counted, else none.
     """
-    arms = {(arm.dataset, arm.name) for arm in artifact.arms}
+    arms = set() if artifact.counted else {(arm.dataset, arm.name) for arm in artifact.arms}
     found = sorted(set(frames.select(arms).runs["protocol"]))
     order = ["paper", "short", artifact.protocol, *found]
     protocol = next((p for p in order if p in found), artifact.protocol)
-    return View(artifact, frames.select(arms, protocol), protocol)
+    networks = {arm.network for arm in artifact.arms} if artifact.counted else set()
+    counts = frames.counts[frames.counts["network"].isin(networks)].reset_index(drop=True)
+    shown = dataclasses.replace(frames.select(arms, protocol), counts=counts)
+    return View(artifact, shown, protocol)
+
+
+def _counts(results_dirs: Sequence[Path]) -> pd.DataFrame:
+    rows = [
+        (c.network, " x ".join(str(n) for n in c.image), c.parameters, c.multiply_adds)
+        for c in read_counts(results_dirs)
+    ]
+    return pd.DataFrame(rows, columns=list(COUNTS))
 
 
 def _labels(record: store.Record) -> dict[str, object]:

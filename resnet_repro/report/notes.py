@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from resnet_repro.artifacts import Artifact
 from resnet_repro.paper.published import CIFAR_ITERATIONS
 from resnet_repro.report.frames import sort_protocols
 from resnet_repro.report.verdicts import WIDE, Spread
@@ -24,7 +25,7 @@ _MEANING = {
     "reduced": "not the published protocol, so the difference is shown but not judged",
     "diverged": "a run's loss became infinite; no run is dropped, so there is no mean",
     "not comparable": "measured on other data than the published value",
-    "missing": "not run",
+    "missing": "nothing recorded",
     "differs": "another number than the printed one, at the printed precision",
 }
 
@@ -50,6 +51,18 @@ def caption(runs: pd.DataFrame) -> str:
         _named("Precision", sorted(set(runs["precision"]))),
     ]
     return " ".join(parts)
+
+
+def counted_caption(artifact: Artifact, counts: pd.DataFrame) -> str:
+    """One line saying what was counted, of the artifact's networks."""
+    here = counts[counts["network"].isin([arm.network for arm in artifact.arms])]
+    if here.empty:
+        return "Nothing recorded yet."
+    inputs = " or ".join(sorted(set(here["input"])))
+    return (
+        f"Counted, not trained. Multiply-adds of the convolutions and linear layers, "
+        f"for one image of {inputs}."
+    )
 
 
 def _named(word: str, names: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from resnet_repro.records import schema, store
 from resnet_repro.records.files import write_atomic
 from resnet_repro.report import render
 from resnet_repro.report.figures import colour, style
-from resnet_repro.report.frames import Frames
+from resnet_repro.report.frames import LABELS, Frames
 from resnet_repro.report.tables import Row, Table
 
 TITLE = "Deep Residual Learning for Image Recognition, rerun"
@@ -57,7 +57,7 @@ class LinkedRow:
 
 @dataclass(frozen=True)
 class ArtifactSection:
-    """One artifact's part of the page; `figure` is a data URI, or empty."""
+    """One artifact's part of the page; `figure` is a data URI."""
 
     name: str
     anchor: str
@@ -88,15 +88,20 @@ class RunSection:
 
 def write_page(
     path: Path,
-    tables: Sequence[tuple[Table, Path | None]],
-    records: Sequence[store.Record],
+    tables: Sequence[tuple[Table, Path]],
     frames: Frames,
 ) -> None:
-    """Write the page.
+    """Write the page: these artifacts, and every run of theirs.
 
     tables: each artifact's table and the SVG of its figure. Raises UserError when the place
     cannot be written.
     """
+    arms = {(arm.dataset, arm.name) for table, _ in tables for arm in table.artifact.arms}
+    records = [
+        store.read_record(schema.RunId(*(run[label] for label in LABELS)), Path(run["folder"]))
+        for dataset, arm in sorted(arms)
+        for run in frames.runs_of(dataset, arm)
+    ]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("resnet_repro.report", "."),
         autoescape=True,
@@ -118,7 +123,7 @@ def run_anchor(run: schema.RunId) -> str:
     return f"run-{run.dataset}-{run.arm}-{run.protocol}-seed{run.seed}"
 
 
-def _artifact(table: Table, svg: Path | None, known: set[schema.RunId]) -> ArtifactSection:
+def _artifact(table: Table, svg: Path, known: set[schema.RunId]) -> ArtifactSection:
     artifact = table.artifact
     cells = render.grid(table.rows)
     return ArtifactSection(
@@ -134,8 +139,8 @@ def _artifact(table: Table, svg: Path | None, known: set[schema.RunId]) -> Artif
             for row, line in zip(table.rows, cells.rows, strict=True)
         ),
         claims=render.claims_grid(table.claims) if table.claims else None,
-        notes=table.notes,
-        figure="" if svg is None else _data_uri(svg.read_bytes()),
+        notes=tuple(note.replace("*", "") for note in table.notes),  # Markdown's emphasis
+        figure=_data_uri(svg.read_bytes()),
     )
 
 

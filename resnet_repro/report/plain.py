@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 
 from resnet_repro.report.claims import ClaimRow
-from resnet_repro.report.tables import Row, SideBySide
+from resnet_repro.report.tables import COUNTED, Row, SideBySide
 
 Cell = str | int | float | bool | None
 
@@ -32,7 +32,7 @@ def _plain(row: Row) -> dict[str, Cell]:
         "published_n": value.n if value else None,
         "published_where": value.where if value else None,
         "published_best": best.value if best else None,
-        "recorded": _count(ours.mean) if row.metric == "params" else _short(ours.mean),
+        "recorded": _count(ours.mean) if row.metric in COUNTED else _short(ours.mean),
         "recorded_std": _short(ours.std),
         "recorded_best": _short(ours.best),
         "n": ours.n,

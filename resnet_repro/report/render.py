@@ -16,7 +16,10 @@ METRIC_WORDS = {
     "train_error": "training error, %",
     "layer_std": "mean std of layer responses",
     "params": "parameters",
+    "flops": "multiply-adds",
 }
+
+UNIT_WORDS = {"params": " M", "flops": " billion"}  # as the paper prints them
 
 
 @dataclass(frozen=True)
@@ -103,10 +106,13 @@ def _grid(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Grid:
 
 
 def published_text(value: PublishedValue | None, metric: str) -> str:
-    """`6.61 ± 0.16 (n = 5)`, `0.27 M`, `9.68 (read off Fig. 6)`; empty without a value."""
+    """`6.61 ± 0.16 (n = 5)`, `0.27 M`, `3.6 billion`, `9.68 (read off Fig. 6)`.
+
+    Empty without a value.
+    """
     if value is None:
         return ""
-    text = f"{value.text} M" if metric == "params" else value.text
+    text = value.text + UNIT_WORDS.get(metric, "")
     if value.std is not None:
         text += f" ± {value.std:.2f}"
     if value.n > 1:
@@ -118,7 +124,7 @@ def recorded_text(ours: Comparison, metric: str) -> str:
     """`8.79 ± 0.12 (n = 3)`, `269,722`; empty without a mean."""
     if ours.mean is None:
         return ""
-    if metric == "params":
+    if metric in UNIT_WORDS:  # counted
         return f"{ours.mean:,.0f}"
     spread = "" if ours.std is None else f" ± {ours.std:.2f}"
     return f"{ours.mean:.2f}{spread} (n = {ours.n})"

@@ -17,7 +17,7 @@ from resnet_repro.paper.published import (
 )
 from resnet_repro.report.claims import ClaimRow, claim_rows
 from resnet_repro.report.frames import Frames, sort_protocols
-from resnet_repro.report.notes import caption, notes
+from resnet_repro.report.notes import caption, counted_caption, notes
 from resnet_repro.report.verdicts import (
     Comparison,
     Outcome,
@@ -28,12 +28,13 @@ from resnet_repro.report.verdicts import (
     summarise,
 )
 
-METRICS = ("test_error", "train_error", "layer_std", "params")
+METRICS = ("test_error", "train_error", "layer_std", "flops", "params")
+COUNTED = {"flops": "multiply_adds", "params": "parameters"}  # metric: column of the counts
 
 
 @dataclass(frozen=True)
 class Row:
-    """An arm's metric under one protocol. Errors in %, parameters as counted.
+    """An arm's metric under one protocol. Errors in %, parameters and multiply-adds as counted.
 
     A quoted row is a number the paper took from other work, shown for comparison only.
     """
@@ -42,7 +43,7 @@ class Row:
     network: str
     dataset: str
     metric: str
-    protocol: str  # empty where it does not matter (parameters)
+    protocol: str  # empty where it does not matter (parameters, multiply-adds)
     published: PublishedValue | None
     published_best: PublishedValue | None
     ours: Comparison
@@ -89,15 +90,16 @@ def table(artifact: Artifact, frames: Frames) -> Table:
         artifact,
         tuple(rows),
         tuple(claim_rows(artifact, frames)),
-        caption(runs),
-        tuple(
-            notes(
+        counted_caption(artifact, frames.counts) if artifact.counted else caption(runs),
+        (
+            *artifact.notes,
+            *notes(
                 runs,
                 [r.ours.verdict for r in rows],
                 spreads,
                 read_off=any(r.published is not None and r.published.read_off for r in rows),
                 claims=bool(artifact.claims),
-            )
+            ),
         ),
     )
 
@@ -145,7 +147,8 @@ def outcomes(frames: Frames, dataset: str, arm: str, protocol: str, metric: str)
 
 
 def _runs_of(artifact: Artifact, frames: Frames) -> pd.DataFrame:
-    return frames.select({(arm.dataset, arm.name) for arm in artifact.arms}).runs
+    arms = set() if artifact.counted else {(arm.dataset, arm.name) for arm in artifact.arms}
+    return frames.select(arms).runs
 
 
 def _protocols(artifact: Artifact, *frames: Frames) -> dict[str, list[str]]:
@@ -158,7 +161,8 @@ def _protocols(artifact: Artifact, *frames: Frames) -> dict[str, list[str]]:
 
 
 def _metrics(artifact: Artifact, arm: Arm) -> list[str]:
-    wanted: set[str] = {"test_error", *(c.metric for c in artifact.claims)}
+    wanted: set[str] = {*COUNTED} if artifact.counted else {"test_error"}
+    wanted.update(c.metric for c in artifact.claims)
     wanted.update(p.metric for p in artifact.published if p.arm == arm.name)
     return [m for m in METRICS if m in wanted]
 
@@ -173,8 +177,8 @@ def _rows(artifact: Artifact, frames: Frames, protocols: dict[str, list[str]]) -
                 if (key.arm, key.metric) == (arm.name, metric)
                 for value in published_for(key)
             ]
-            if metric == "params":
-                rows.append(_count_row(arm, frames, values[0]))
+            if metric in COUNTED:
+                rows.append(_count_row(artifact, arm, metric, frames, values))
             else:
                 rows += [
                     _error_row(arm, metric, protocol, frames, values)
@@ -215,10 +219,18 @@ def _error_row(
     )
 
 
-def _count_row(arm: Arm, frames: Frames, value: PublishedValue) -> Row:
-    runs = frames.runs_of(arm.dataset, arm.name)
-    ours = judge_exact([int(run["parameters"]) for run in runs], value, arm.dataset)
-    return Row(arm.name, arm.network, arm.dataset, "params", "", value, None, ours)
+def _count_row(
+    artifact: Artifact, arm: Arm, metric: str, frames: Frames, values: Sequence[PublishedValue]
+) -> Row:
+    """What the network's count says; parameters of a network that is trained, what its runs do."""
+    if metric == "params" and not artifact.counted:
+        found = [int(run["parameters"]) for run in frames.runs_of(arm.dataset, arm.name)]
+    else:
+        count = frames.count_of(arm.network)
+        found = [] if count is None else [int(count[COUNTED[metric]])]
+    value = next(iter(values), None)
+    ours = judge_exact(found, value, arm.dataset)
+    return Row(arm.name, arm.network, arm.dataset, metric, "", value, None, ours)
 
 
 def _quoted(artifact: Artifact) -> list[Row]:

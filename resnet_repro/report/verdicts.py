@@ -164,14 +164,19 @@ def judge(
     return found
 
 
-def judge_exact(values: Sequence[int], published: PublishedValue, dataset: str) -> Comparison:
+def judge_exact(
+    values: Sequence[int], published: PublishedValue | None, dataset: str
+) -> Comparison:
     """Counted values (parameters, multiply-adds) at the precision the paper prints.
 
-    The runs of an arm count the same; where they do not, that differs from any print.
+    No verdict where it prints none. The runs of an arm count the same; where they do not, that
+    differs from any print.
     """
     if not values:
         return Comparison(0, "missing")
     n, mean = len(values), float(values[0])
+    if published is None:
+        return Comparison(n, "", mean)
     if dataset != published.dataset:
         return Comparison(n, "not comparable", mean)
     unit = Decimal(published.unit.split()[0])

@@ -10,7 +10,11 @@ from resnet_repro.errors import UserError
 from resnet_repro.records.files import read_text, write_atomic
 from resnet_repro.report import figures, plain, render
 from resnet_repro.report.frames import Frames, make_view, read_frames
-from resnet_repro.report.tables import SideBySide, comparison, table
+from resnet_repro.report.pace import pace
+from resnet_repro.report.page import write_page
+from resnet_repro.report.tables import SideBySide, Table, comparison, table
+
+README_TABLES = ("table6",)
 
 
 def write_report(
@@ -18,39 +22,64 @@ def write_report(
     figures_dir: Path,
     tables_dir: Path,
     names: Sequence[str] | None = None,
+    *,
+    page: Path | None = None,
+    readme: Path | None = None,
 ) -> list[Path]:
-    """Write tables and figures of every artifact that has a finished run; returns the files.
+    """Write tables and figures of every artifact that has records; returns the files.
 
-    names: these artifacts only. One without a finished run is passed over, so that the list
-    is empty when there is nothing to show. Raises UserError for an unknown artifact, for a
+    names: these artifacts only. One without records is passed over, so that the list
+    is empty when there is nothing to show. page: where the HTML page goes; readme: a Markdown
+    file whose marked parts are renewed. Raises UserError for an unknown artifact, for a
     damaged record, and when a folder cannot be written.
     """
     frames = read_frames(results_dirs)
     written: list[Path] = []
+    shown: list[tuple[Table, Path]] = []
     for name in artifacts.names() if names is None else names:
         experiment = artifacts.load(name)
         view = make_view(experiment.artifact, frames)
-        if view.frames.runs.empty:
+        if view.empty:
             continue
-        written += write_tables(experiment.artifact, frames, tables_dir)
+        found = table(experiment.artifact, frames)
+        written += write_tables(found, tables_dir)
         with figures.style():
             figure = experiment.draw(view)
-        written += figures.save(
+        drawn = figures.save(
             figure, figures_dir, experiment.artifact.stem, figures.plotted_digest(view)
         )
+        written += drawn
+        shown.append((found, drawn[0]))
+    if page is not None and shown:
+        write_page(page, shown, frames)
+        written.append(page)
+    if readme is not None:
+        for marker, text in readme_parts([found for found, _ in shown], frames).items():
+            update_between_markers(readme, marker, text)
+        written.append(readme)
     return written
 
 
-def write_tables(artifact: artifacts.Artifact, frames: Frames, folder: Path) -> list[Path]:
+def readme_parts(tables: Sequence[Table], frames: Frames) -> dict[str, str]:
+    """What stands in the README between the markers of each name."""
+    parts = {
+        found.artifact.name: f"{found.caption}\n\n{render.markdown_grid(render.grid(found.rows))}"
+        for found in tables
+        if found.artifact.name in README_TABLES
+    }
+    return parts | {"time": render.markdown_grid(pace(frames))}
+
+
+def write_tables(found: Table, folder: Path) -> list[Path]:
     """Write an artifact's table as Markdown, CSV and LaTeX, and its claims as CSV."""
-    found = table(artifact, frames)
+    name = found.artifact.name
     texts = {
-        f"{artifact.name}.md": render.markdown(found),
-        f"{artifact.name}.csv": plain.csv_text(plain.rows_json(found.rows)),
-        f"{artifact.name}.tex": render.latex(found),
+        f"{name}.md": render.markdown(found),
+        f"{name}.csv": plain.csv_text(plain.rows_json(found.rows)),
+        f"{name}.tex": render.latex(found),
     }
     if found.claims:
-        texts[f"{artifact.name}_claims.csv"] = plain.csv_text(plain.claims_json(found.claims))
+        texts[f"{name}_claims.csv"] = plain.csv_text(plain.claims_json(found.claims))
     for name, text in texts.items():
         write_atomic(folder / name, text.encode())
     return [folder / name for name in texts]
