@@ -35,9 +35,9 @@ NETWORKS = {
     "VGG-19": "vgg19",
 }
 # Findings: our count is not what is printed.
-# ResNet-50, printed 3.8: the count is 3.86. No choice of layers gives the paper's five numbers. It is
-# not rounding down (101 and 152 layers would print 7.5 and 11.2), nor the linear layer (2M) or the
-# projections (360M) left out: for all three to print as they do, 8M to 20M must be missing
+# ResNet-50, printed 3.8: the count is 3.86. No choice of layers gives the paper's five numbers. It
+# is not rounding down (101 and 152 layers would print 7.5 and 11.2), nor the linear layer (2M) or
+# the projections (360M) left out: for all three to print as they do, 8M to 20M must be missing
 # (test_no_choice_of_layers_explains_resnet50).
 # VGG-16, printed 15.3: the convolutions alone are 15.35, the three linear layers another 0.12.
 # VGG-19's printed 19.6 does include them (19.51 without).
