@@ -12,7 +12,7 @@ test: $(VENV)/.ready-dev
 	$(RUN) -m pytest
 
 test-fast: $(VENV)/.ready-dev
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest tests -m "not slow"
 
 lint: $(VENV)/.ready-dev
 	$(VENV)/bin/ruff check .

@@ -14,7 +14,14 @@ import typer
 from rich.console import Console
 
 from resnet_repro import artifacts, overview, runner
-from resnet_repro.display import RunDisplay, duration, print_rows
+from resnet_repro.display import (
+    RunDisplay,
+    artifact_rows,
+    plan_rows,
+    print_rows,
+    stage_rows,
+    status_rows,
+)
 from resnet_repro.errors import UserError
 from resnet_repro.records.files import write_atomic
 
@@ -53,7 +60,7 @@ class Precision(StrEnum):
 
 
 def _out() -> Console:
-    return Console()
+    return Console(markup=False, emoji=False)
 
 
 def _print_json(value: Any) -> None:
@@ -71,16 +78,7 @@ def list_command(results_dir: Results = runner.LOCAL, as_json: AsJson = False) -
     if as_json:
         _print_json(found)
         return
-    rows = [
-        (
-            item["name"],
-            item["section"],
-            item["title"],
-            ", ".join(f"{n} {protocol}" for protocol, n in item["recorded"].items()) or "none",
-        )
-        for item in found["artifacts"]
-    ]
-    print_rows(_out(), "Artifacts", ("artifact", "paper", "title", "finished runs"), rows)
+    print_rows(_out(), "Artifacts", *artifact_rows(found))
 
 
 @app.command()
@@ -101,21 +99,8 @@ def describe(
     if as_json:
         _print_json(found)
         return
-    rows = [
-        (
-            stage["name"],
-            stage["layers"],
-            " x ".join(str(n) for n in stage["output"]),
-            f"{stage['parameters']:,}",
-            f"{stage['multiply_adds']:,}",
-        )
-        for stage in found["stages"]
-    ]
-    total = ("total", f"{found['depth']} layers", "", found["parameters"], found["multiply_adds"])
-    rows.append((*total[:3], f"{total[3]:,}", f"{total[4]:,}"))
-    columns = ("stage", "layers", "output", "parameters", "multiply-adds")
     shape = " x ".join(str(n) for n in found["input"])
-    print_rows(_out(), f"{network}, one {shape} image", columns, rows)
+    print_rows(_out(), f"{network}, one {shape} image", *stage_rows(found))
 
 
 @app.command()
@@ -192,14 +177,13 @@ def run(
         jobs=jobs,
         checkpoint_seconds=checkpoint_every,
         wandb=wandb.value,
-        command=lambda planned: runner.rerun_command(request, planned),
     )
     planned = runner.plan(request, settings.device.kind)
     if as_json:
         _print_json(overview.plan_json(planned))
         return
     out = _out()
-    _print_plan(out, planned)
+    print_rows(out, "Plan", *plan_rows(planned))
     if dry_run:
         return
     with RunDisplay(planned, out) as display:
@@ -224,20 +208,6 @@ def _switch(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _print_plan(out: Console, planned: list[runner.Planned]) -> None:
-    rows = [
-        (
-            str(p.run),
-            p.state if p.state != "partial" else f"at {p.iteration}",
-            p.recipe.iterations,
-            duration(p.seconds),
-            p.detail,
-        )
-        for p in planned
-    ]
-    print_rows(out, "Plan", ("run", "state", "iterations", "time left", ""), rows)
-
-
 def _summary(
     out: Console, ends: dict[Any, str], artifact: str, results: Path, figures: Path
 ) -> None:
@@ -260,17 +230,7 @@ def status(results_dir: Results = runner.LOCAL, as_json: AsJson = False) -> None
     if as_json:
         _print_json(found)
         return
-    rows = [
-        (
-            f"{r['dataset']}/{r['arm']}/{r['protocol']}/seed{r['seed']}",
-            r["state"],
-            f"{r['iteration']}/{r['iterations'] or '?'}",
-            "" if r["test_error"] is None else f"{r['test_error']:.2f}",
-            r["detail"],
-        )
-        for r in found["runs"]
-    ]
-    print_rows(_out(), "Runs", ("run", "state", "iteration", "test error %", ""), rows)
+    print_rows(_out(), "Runs", *status_rows(found))
 
 
 @app.command()
@@ -377,7 +337,7 @@ def _guarded(call: Callable[[], Any]) -> int:
         say = getattr(error, "format_message", None)
         if say is None:
             raise
-        return _complain(str(say()))
+        return _complain(str(say())) if say() else 2  # no arguments: the help was shown
     return value if isinstance(value, int) else 0
 
 

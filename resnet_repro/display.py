@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -18,7 +19,8 @@ from rich.progress import (
 from rich.table import Table
 
 from resnet_repro.records.schema import RunId
-from resnet_repro.runner import Event, Planned
+from resnet_repro.runner import Planned
+from resnet_repro.workers import Event
 
 
 def duration(seconds: float | None) -> str:
@@ -108,3 +110,64 @@ def print_rows(
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     console.print(table)
+
+
+Rows = tuple[Sequence[str], Sequence[Sequence[object]]]
+
+
+def plan_rows(planned: Sequence[Planned]) -> Rows:
+    """Columns and rows of a plan."""
+    return ("run", "state", "iterations", "time left", ""), [
+        (
+            str(p.run),
+            p.state if p.state != "partial" else f"at {p.iteration}",
+            p.recipe.iterations,
+            duration(p.seconds),
+            p.detail,
+        )
+        for p in planned
+    ]
+
+
+def artifact_rows(found: dict[str, Any]) -> Rows:
+    """Columns and rows of overview.list_artifacts."""
+    return ("artifact", "paper", "title", "recorded"), [
+        (
+            item["name"],
+            item["section"],
+            item["title"],
+            ", ".join(f"{n} {protocol}" for protocol, n in item["recorded"].items()) or "none",
+        )
+        for item in found["artifacts"]
+    ]
+
+
+def status_rows(found: dict[str, Any]) -> Rows:
+    """Columns and rows of overview.status."""
+    return ("run", "state", "iteration", "test error %", ""), [
+        (
+            f"{r['dataset']}/{r['arm']}/{r['protocol']}/seed{r['seed']}",
+            r["state"],
+            f"{r['iteration']}/{r['iterations'] or '?'}",
+            "" if r["test_error"] is None else f"{r['test_error']:.2f}",
+            r["detail"],
+        )
+        for r in found["runs"]
+    ]
+
+
+def stage_rows(found: dict[str, Any]) -> Rows:
+    """Columns and rows of a described network, its total last."""
+    rows = [
+        (
+            stage["name"],
+            stage["layers"],
+            " x ".join(str(n) for n in stage["output"]),
+            f"{stage['parameters']:,}",
+            f"{stage['multiply_adds']:,}",
+        )
+        for stage in found["stages"]
+    ]
+    parameters, multiply_adds = f"{found['parameters']:,}", f"{found['multiply_adds']:,}"
+    rows.append(("total", f"{found['depth']} layers", "", parameters, multiply_adds))
+    return ("stage", "layers", "output", "parameters", "multiply-adds"), rows

@@ -42,9 +42,34 @@ def mirrored(watch: Watch, job: Job, mode: str) -> Iterator[Watch]:
         yield watch
         return
     wandb = require_wandb()
-    folder = job.cache / "wandb"
-    folder.mkdir(parents=True, exist_ok=True)
+    runs: list[Any] = []  # the wandb run, from when ours has its lock and begins
+
+    def begin(execution: Execution) -> None:
+        runs.append(_start(wandb, job, mode))
+        runs[0].config.update({"execution": dataclasses.asdict(execution)}, allow_val_change=True)
+        watch.begin(execution)
+
+    def row(values: Row) -> None:
+        runs[0].log(dict(values))
+        watch.row(values)
+
+    def end(result: Result) -> None:
+        runs[0].summary.update(_final(result))
+        watch.end(result)
+
+    ended = False
     try:
+        yield dataclasses.replace(watch, begin=begin, row=row, end=end)
+        ended = True
+    finally:
+        for run in runs:
+            run.finish(exit_code=0 if ended else 1)
+
+
+def _start(wandb: ModuleType, job: Job, mode: str) -> Any:
+    folder = job.cache / "wandb"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
         run = wandb.init(
             project=PROJECT,
             id=run_id(job),
@@ -59,25 +84,7 @@ def mirrored(watch: Watch, job: Job, mode: str) -> Iterator[Watch]:
         reason = " ".join(str(error).split())
         raise UserError(f"wandb cannot start ({reason}); try --wandb offline") from error
     run.define_metric("*", step_metric="iteration")
-
-    def begin(execution: Execution) -> None:
-        run.config.update({"execution": dataclasses.asdict(execution)}, allow_val_change=True)
-        watch.begin(execution)
-
-    def row(values: Row) -> None:
-        run.log(dict(values))
-        watch.row(values)
-
-    def end(result: Result) -> None:
-        run.summary.update(_final(result))
-        watch.end(result)
-
-    ended = False
-    try:
-        yield dataclasses.replace(watch, begin=begin, row=row, end=end)
-        ended = True
-    finally:
-        run.finish(exit_code=0 if ended else 1)
+    return run
 
 
 def _final(result: Result) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from resnet_repro import artifacts
+from resnet_repro.data import DIGESTS
 from resnet_repro.errors import UserError
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import find_counts
@@ -93,13 +94,21 @@ def _run_status(run: schema.RunId, folder: Path) -> dict[str, Any]:
     return state
 
 
+def _data_problems(run: schema.RunId, folder: Path) -> list[str]:
+    digest, known = store.read_spec(folder).dataset_digest, DIGESTS.get(run.dataset)
+    if known in (None, digest):
+        return []
+    return [f"{folder / 'spec.json'}: trained on another copy of {run.dataset} ({digest[:12]}...)"]
+
+
 def verify(results: Path) -> dict[str, Any]:
     """Check every finished record below `results`, a file of counts being one too."""
     checked, found = 0, []
     for run, folder in store.find_runs(results):
         if store.is_done(folder):
             checked += 1
-            found += [{"run": str(run), "problem": text} for text in problems(run, folder)]
+            texts = problems(run, folder) or _data_problems(run, folder)
+            found += [{"run": str(run), "problem": text} for text in texts]
     for path in find_counts(results):
         checked += 1
         found += [{"run": f"counts/{path.stem}", "problem": text} for text in count_problems(path)]

@@ -7,20 +7,17 @@ trained is found here and skipped.
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
-import queue
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from resnet_repro.artifacts import Arm, Artifact
 from resnet_repro.errors import UserError
 from resnet_repro.models.names import parse_cifar
 from resnet_repro.records import schema, store
 from resnet_repro.train.recipe import RECIPE_VERSION, Recipe, protocol_label, recipe_for
+from resnet_repro.workers import Emit, in_turn, side_by_side
 
 if TYPE_CHECKING:
     from resnet_repro.data.dataset import Dataset
@@ -62,10 +59,10 @@ class Planned:
     seconds: float | None = None  # still to train, estimated; None: nothing to judge by
 
 
-def plan(request: Request, device_kind: str, digest: str | None = None) -> list[Planned]:
-    """The runs asked for and the state of each, arms first, then seeds.
+def plan(request: Request, device_kind: str) -> list[Planned]:
+    """The runs asked for and the state of each: one seed of every arm before the next seed.
 
-    `digest` is the data set's; without it a record is matched by everything else.
+    The data are not read, so a record is matched by everything but its data's digest.
     Raises UserError for an unknown arm or protocol, a negative seed, and an artifact that is
     counted.
     """
@@ -76,7 +73,7 @@ def plan(request: Request, device_kind: str, digest: str | None = None) -> list[
             f"a network anew with `describe {artifact.arms[0].network}`"
         )
     for seed in request.seeds:
-        if seed < 0:
+        if not 0 <= seed < 2**63:
             raise UserError(f"seed {seed}: seeds are 0, 1, 2, ...")
     arms = [artifact.arm(name) for name in request.arms] or list(artifact.arms)
     rates = _measured_rates([request.results, RECORDED], device_kind)
@@ -94,7 +91,7 @@ def plan(request: Request, device_kind: str, digest: str | None = None) -> list[
                 request.protocol or artifact.protocol, request.iterations, dict(request.changes)
             )
             run = schema.RunId(arm.dataset, arm.name, schema.check_label(label), seed)
-            planned.append(_state(Planned(run, arm, recipe, "missing"), request, digest, rates))
+            planned.append(_state(Planned(run, arm, recipe, "missing"), request, None, rates))
     return planned
 
 
@@ -157,7 +154,8 @@ def _measured_rates(folders: list[Path], device_kind: str) -> dict[str, float]:
                 cost = _cost(record.spec.network, batch) * record.result.iterations
             except (UserError, KeyError, TypeError, ValueError):
                 continue  # `verify` names it; an estimate does without
-            if record.execution.device == device_kind and cost > 0:
+            usable = cost > 0 and math.isfinite(seconds)
+            if record.execution.device == device_kind and usable:
                 seen.setdefault(record.spec.dataset, []).append(seconds / cost)
     return {dataset: sorted(found)[len(found) // 2] for dataset, found in seen.items()}
 
@@ -184,19 +182,6 @@ class Settings:
     jobs: int = 1
     checkpoint_seconds: float = 30.0
     wandb: str = "disabled"  # or offline, online
-    command: Callable[[Planned], str] = str
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something a run reports: kind is `step`, `row`, `say`, `end` or `failed`."""
-
-    run: schema.RunId
-    kind: str
-    value: Any
-
-
-Emit = Callable[[Event], None]
 
 
 def execute(request: Request, settings: Settings, emit: Emit) -> dict[schema.RunId, str]:
@@ -204,7 +189,8 @@ def execute(request: Request, settings: Settings, emit: Emit) -> dict[schema.Run
 
     `done`, `diverged`, `kept` (finished before), `busy` (another process has it), `stopped`
     (by SIGINT or SIGTERM, checkpoint saved) or `failed`.
-    Raises UserError before anything is trained when the plan or the data are unusable.
+    Raises UserError before anything is trained when the plan or the data are unusable, and when
+    a run meets one (a full disk, say); the other runs are then saved and stopped.
     """
     kind = settings.device.kind
     planned = plan(request, kind)
@@ -213,13 +199,15 @@ def execute(request: Request, settings: Settings, emit: Emit) -> dict[schema.Run
     todo = [p for p in planned if p.state != "done"]
     if todo:
         data = _load_all({p.arm.dataset for p in todo}, settings.data_root)
-        jobs = [_job(p, data[p.arm.dataset], settings) for p in todo]
+        jobs = [_job(request, p, data[p.arm.dataset], settings) for p in todo]
         # Once more, now that the digests are known.
         for run in todo:
             digest = data[run.arm.dataset].digest
             refuse_unusable([_state(run, request, digest, {})])
-        train_all = _in_turn if settings.jobs == 1 else _side_by_side
-        ends |= train_all(jobs, data, settings, emit)
+        if settings.jobs == 1:
+            ends |= in_turn(jobs, data, emit, settings.wandb)
+        else:
+            ends |= side_by_side(jobs, data, emit, settings.wandb, settings.jobs)
     return {p.run: ends.get(p.run, "stopped") for p in planned}
 
 
@@ -229,7 +217,7 @@ def _load_all(names: set[str], root: Path | None) -> dict[str, Dataset]:
     return {name: load(name, root) for name in sorted(names)}
 
 
-def _job(run: Planned, data: Dataset, settings: Settings) -> Job:
+def _job(request: Request, run: Planned, data: Dataset, settings: Settings) -> Job:
     from resnet_repro.train.loop import Job
 
     return Job(
@@ -239,112 +227,9 @@ def _job(run: Planned, data: Dataset, settings: Settings) -> Job:
         results=settings.results,
         cache=settings.cache,
         device=settings.device,
-        command=settings.command(run),
+        command=rerun_command(request, run),
         checkpoint_seconds=settings.checkpoint_seconds,
     )
-
-
-@contextmanager
-def _stop_signals() -> Iterator[Callable[[], bool]]:
-    """Turn the first SIGINT or SIGTERM into a flag; a second SIGINT interrupts at once."""
-    asked: list[int] = []
-
-    def note(number: int, frame: object) -> None:
-        asked.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _train_one(job: Job, data: Dataset, emit: Emit, stop: Callable[[], bool], wandb: str) -> str:
-    """Train one run and report it; returns how it ended."""
-    from resnet_repro.mirror import mirrored
-    from resnet_repro.train.loop import Busy, Stopped, Watch, train
-
-    def send(kind: str) -> Callable[[Any], None]:
-        return lambda value: emit(Event(job.run, kind, value))
-
-    watch = Watch(step=send("step"), row=send("row"), say=send("say"), stop=stop)
-    try:
-        with mirrored(watch, job, wandb) as watching:
-            end = train(job, data, watching).status
-    except Stopped as note:
-        end = "stopped"
-        send("say")(str(note))
-    except Busy as note:
-        end = "busy"
-        send("say")(f"{job.run}: {note}")
-    send("end")(end)
-    return end
-
-
-def _in_turn(
-    jobs: list[Job], data: dict[str, Dataset], settings: Settings, emit: Emit
-) -> dict[schema.RunId, str]:
-    ends = {}
-    with _stop_signals() as stop:
-        for job in jobs:
-            ends[job.run] = _train_one(job, data[job.spec.dataset], emit, stop, settings.wandb)
-            if stop():
-                break
-    return ends
-
-
-def _child(job: Job, data: Dataset, events: Any, wandb: str) -> None:
-    with _stop_signals() as stop:
-        try:
-            _train_one(job, data, events.put, stop, wandb)
-        except UserError as error:
-            events.put(Event(job.run, "failed", str(error)))
-
-
-def _side_by_side(
-    jobs: list[Job], data: dict[str, Dataset], settings: Settings, emit: Emit
-) -> dict[schema.RunId, str]:
-    """Up to `settings.jobs` runs at once, a process each, the processor's threads shared."""
-    context = multiprocessing.get_context("spawn")
-    events = context.Queue()
-    threads = max(1, settings.device.threads // settings.jobs)
-    device = dataclasses.replace(settings.device, threads=threads)
-    waiting = [dataclasses.replace(job, device=device) for job in jobs]
-    running: dict[schema.RunId, Any] = {}
-    ends: dict[schema.RunId, str] = {}
-
-    def take(event: Event) -> None:
-        if event.kind == "failed":
-            event = Event(event.run, "say", f"{event.run}: {event.value}")
-            ends[event.run] = "failed"
-        elif event.kind == "end":
-            ends[event.run] = event.value
-        emit(event)
-
-    with _stop_signals() as stop:
-        told = False
-        while running or (waiting and not stop()):
-            while waiting and len(running) < settings.jobs and not stop():
-                job = waiting.pop(0)
-                process = context.Process(
-                    target=_child, args=(job, data[job.spec.dataset], events, settings.wandb)
-                )
-                process.start()
-                running[job.run] = process
-            try:
-                take(events.get(timeout=0.2))
-            except queue.Empty:
-                for run in [r for r, p in running.items() if not p.is_alive()]:
-                    running.pop(run).join()
-                    if events.empty():
-                        ends.setdefault(run, "failed")
-            if stop() and not told:
-                told = True
-                for process in running.values():
-                    process.terminate()  # SIGTERM: the child saves and leaves
-    return ends
 
 
 def rerun_command(request: Request, planned: Planned) -> str:

@@ -20,8 +20,7 @@ from resnet_repro.cli import main
 from resnet_repro.data import load
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
-from resnet_repro.records import store
-from resnet_repro.report.write import write_report
+from resnet_repro.report.write import result_rows
 from resnet_repro.train import checkpoint
 from resnet_repro.train.loop import Stopped, Watch, train
 from tests.training_jobs import smoke_job
@@ -96,7 +95,8 @@ def test_with_every_checkpoint_damaged_the_run_starts_again(
         truncate(path)
     said: list[str] = []
     train(smoke_job(tmp_path, digits, ARM), digits, Watch(say=said.append))
-    assert said[-1].endswith("going back to the start")
+    assert said[1].endswith("going back to the start")
+    assert said[2].endswith("so it starts again")
     ours = record(tmp_path / "results") / "metrics.csv"
     assert ours.read_bytes() == (record(finished) / "metrics.csv").read_bytes()
 
@@ -193,7 +193,37 @@ def test_verify_finds_missing_files_and_wrong_places(results: Path) -> None:
     shutil.copytree(record(results), record(results).parent / "seed1")
     problems = [item["problem"] for item in overview.verify(results)["problems"]]
     assert any("layers.csv: named in result.json and not there" in p for p in problems)
-    assert any("seed 0, filed under seed1" in p for p in problems)
+    assert any("seed1 holds the run digits/resnet20-w8/smoke/seed0" in p for p in problems)
+
+
+def test_a_record_filed_under_another_protocol_is_refused(results: Path) -> None:
+    """Else a short run's numbers could be set beside the paper's as if they were its own."""
+    (record(results).parent).rename(results / "digits" / ARM / "demo")
+    (problem,) = overview.verify(results)["problems"]
+    assert "holds the run digits/resnet20-w8/smoke/seed0" in problem["problem"]
+    with pytest.raises(UserError, match="lies where its labels say"):
+        result_rows("demo", results)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("result.json", "files", None),
+        ("result.json", "test_error", "6.43"),
+        ("result.json", "test_error", float("nan")),
+        ("result.json", "iterations", 1.5),
+        ("execution.json", "threads", "two"),
+        ("execution.json", "versions", ["torch"]),
+    ],
+)
+def test_a_field_of_another_type_is_named(
+    name: str, field: str, value: object, results: Path
+) -> None:
+    path = record(results) / name
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    (problem,) = overview.verify(results)["problems"]
+    assert name in problem["problem"]
+    assert overview.status(results)["runs"][0]["state"] == "broken"
 
 
 def test_iterations_must_increase(results: Path) -> None:
@@ -288,13 +318,15 @@ def test_no_corruption_of_a_record_gives_anything_but_a_named_problem(
     if changed and name.endswith((".csv", ".safetensors")):
         assert found
     assert all("\n" not in item["problem"] for item in found)
-    overview.status(results)
-    overview.list_artifacts([results])
     request = runner.Request(artifacts.load("demo").artifact, protocol="smoke", results=results)
-    runner.plan(request, "cpu")
+    for value in (
+        overview.status(results),
+        overview.list_artifacts([results]),
+        overview.plan_json(runner.plan(request, "cpu")),
+    ):
+        json.dumps(value, allow_nan=False)
     try:
-        write_report([results], results / "figures", results / "tables", [])
-        store.read_records(results)
+        result_rows("demo", results)
     except UserError as error:
         assert "\n" not in str(error)  # noqa: PT017
     shutil.rmtree(results.parent)

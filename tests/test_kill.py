@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -21,14 +22,14 @@ ARM = "resnet20-w8"
 def command(folder: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "resnet_repro", "run", "demo", "--arms", ARM),
-        *("--iterations", "60", "--device", "cpu", "--checkpoint-every", "0"),
+        *("--iterations", "100", "--device", "cpu", "--checkpoint-every", "0"),
         *("--results-dir", str(folder / "results"), "--cache-dir", str(folder / "cache")),
     ]
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        command(folder),
+        [*command(folder), *more],
         cwd=REPO,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -38,7 +39,7 @@ def start(folder: Path) -> subprocess.Popen[str]:
 
 
 def record(folder: Path) -> Path:
-    return folder / "results" / "digits" / ARM / "custom-60" / "seed0"
+    return folder / "results" / "digits" / ARM / "custom-100" / "seed0"
 
 
 def reached(folder: Path) -> int:
@@ -65,11 +66,13 @@ def assert_same(ours: Path, theirs: Path) -> None:
 def test_killed_at_five_random_moments_it_ends_bit_identical(
     undisturbed: Path, tmp_path: Path
 ) -> None:
-    moments = sorted(random.Random(0).sample(range(1, 60), 5))
+    chance = random.Random(0)
+    moments = sorted(chance.sample(range(1, 80), 5))
     for moment in moments:
         process = start(tmp_path)
         while reached(tmp_path) < moment and process.poll() is None:
             time.sleep(0.005)
+        time.sleep(chance.uniform(0, 0.05))  # while a file is written, or a step computed
         process.kill()
         out, _ = process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL, out
@@ -120,3 +123,60 @@ def test_of_two_processes_one_trains_and_the_other_says_so(
     assert "another process is training this run" in told
     assert "Traceback" not in told
     assert_same(record(tmp_path), undisturbed)
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    """The processes of the runs (not the resource tracker) that `--jobs` started."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True
+    )
+    lines = [line.split(maxsplit=1) for line in listed.stdout.splitlines()]
+    return [int(pid) for pid, words in lines if "spawn_main" in words]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and was not yet waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+linux_only = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+
+
+@linux_only
+@pytest.mark.slow
+def test_a_child_that_is_killed_is_named_and_its_run_resumes(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    process = start(tmp_path, "--jobs", "2")
+    while reached(tmp_path) < 5 and process.poll() is None:
+        time.sleep(0.01)
+    (child,) = children(process)
+    os.kill(child, signal.SIGKILL)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "1 failed" in out
+    process = start(tmp_path)
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    assert "resumed at iteration" in out
+
+
+@linux_only
+@pytest.mark.slow
+def test_children_whose_parent_is_killed_save_and_leave(tmp_path: Path) -> None:
+    process = start(tmp_path, "--jobs", "2")
+    while reached(tmp_path) < 5 and process.poll() is None:
+        time.sleep(0.01)
+    (child,) = children(process)
+    process.kill()
+    process.communicate(timeout=60)  # the child holds the other end of standard output, too
+    for _ in range(100):
+        if not alive(child):
+            break
+        time.sleep(0.1)
+    assert not alive(child)
+    assert not (record(tmp_path) / "result.json").exists()
+    assert reached(tmp_path) >= 5

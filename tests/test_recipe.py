@@ -92,15 +92,23 @@ def test_warmup_needs_a_full_window(tiny_data: Dataset) -> None:
     assert (early, trainer.warming, trainer.warmup_ended) == (True, False, 100)
 
 
+def test_a_window_of_one_batch_ends_the_warmup_with_the_first_good_one(tiny_data: Dataset) -> None:
+    recipe = dataclasses.replace(PROTOCOLS["smoke"], warmup_lr=0.01, warmup_window=1)
+    trainer = Trainer("resnet8", tiny_data, recipe, 0, choose("cpu", "fp32"))
+    for iteration, error in enumerate((90.0, 90.0, 79.0)):
+        trainer._end_warmup(iteration, error)
+    assert trainer.warmup_ended == 3
+
+
 def test_momentum_across_a_rate_change_is_caffes() -> None:
     """v <- mu v + lr (g + wd w), w <- w - v, written out in float64."""
-    recipe = Recipe(lr=0.1, drops=(3, 5), momentum=0.9, weight_decay=1e-2)
+    recipe = Recipe(lr=0.1, drops=(3, 5), momentum=0.9, weight_decay=1e-2, warmup_lr=0.01)
     layer = torch.nn.Linear(4, 3).double()
     gradients = [torch.randn_like(layer.weight) for _ in range(7)]
     weight, velocity = layer.weight.detach().clone(), torch.zeros_like(layer.weight)
-    optimizer = make_optimizer(layer, recipe, recipe.learning_rate(0))
+    optimizer = make_optimizer(layer, recipe, recipe.learning_rate(0, warming=True))
     for iteration, gradient in enumerate(gradients):
-        lr = recipe.learning_rate(iteration)
+        lr = recipe.learning_rate(iteration, warming=iteration < 2)  # up once, down twice
         set_learning_rate(optimizer, lr, recipe)
         layer.weight.grad = gradient.clone()
         layer.bias.grad = torch.zeros_like(layer.bias)
@@ -199,3 +207,5 @@ def test_unknown_protocol_and_length_are_refused() -> None:
         recipe_for("fast", "resnet20")
     with pytest.raises(UserError, match="at least 1"):
         recipe_for("paper", "resnet20", iterations=0)
+    with pytest.raises(UserError, match="needs a momentum above 0"):
+        recipe_for("paper", "resnet20", changes={"momentum": "0", "momentum_form": "nesterov"})

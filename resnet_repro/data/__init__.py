@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from resnet_repro.data import cifar10, digits
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
 
-
-@dataclass(frozen=True)
-class DatasetInfo:
-    """What planning a run must know of a data set before any of it is loaded."""
-
-    channels: int
-    size: int
-    num_classes: int
-    train_images: int
-
-
-DATASETS: dict[str, DatasetInfo] = {
-    "cifar10": DatasetInfo(channels=3, size=32, num_classes=10, train_images=50_000),
-    "cifar10-45k": DatasetInfo(channels=3, size=32, num_classes=10, train_images=45_000),
-    "digits": DatasetInfo(channels=1, size=16, num_classes=10, train_images=1_437),
+# Dataset.digest of the published copies: what `verify` expects, and the names there are.
+DIGESTS: dict[str, str] = {
+    "cifar10": "5c2c5bf7f9d3e8a4c1269850d345d07429b2bfb66e573d17ddfa06716bd251b1",
+    "cifar10-45k": "eb83a41c2177054fd3cdfd6a98529f2af5cacf37ba3bbdbb223ff903e570073a",
+    "digits": "febb4ba4694739b7b9a6bbc840a8e5c9e9621a2fdd0125fd3ebf2433fe67f654",
 }
 
 _LOADERS: dict[str, Callable[[Path | None], Dataset]] = {
@@ -35,7 +24,7 @@ _LOADERS: dict[str, Callable[[Path | None], Dataset]] = {
 
 
 def load(name: str, root: Path | None = None) -> Dataset:
-    """The data set called `name`, one of DATASETS.
+    """The data set called `name`, one of DIGESTS.
 
     root: the folder CIFAR-10 is in; None means cifar10.default_root().
     Raises UserError for an unknown name, and when the data are missing or damaged.

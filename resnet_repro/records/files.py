@@ -51,11 +51,16 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path} is not text: remove or restore it") from error
 
 
+def _refuse(constant: str) -> None:
+    """JSON has no NaN and no infinity, though Python's reader takes them."""
+    raise ValueError(constant)
+
+
 def read_json(path: Path) -> dict[str, object]:
     """A JSON object from a file. Raises UserError when it holds anything else."""
     try:
-        value = json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+        value = json.loads(read_text(path), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not whole JSON: remove or restore it") from error
     if not isinstance(value, dict):
         raise UserError(f"{path} holds no JSON object: remove or restore it")

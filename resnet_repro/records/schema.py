@@ -109,6 +109,21 @@ class Execution:
     started: str  # UTC, ISO 8601
     ended: str = ""
     resumed_at: tuple[int, ...] = ()  # iterations at which a later sitting took over
+    # How each earlier sitting computed, where it differed or not: until which iteration, device,
+    # precision, threads, commit. The fields above are the last sitting's.
+    earlier: tuple[dict[str, object], ...] = ()
+
+    @property
+    def precisions(self) -> list[str]:
+        """Every precision that took part, sorted."""
+        return sorted(
+            {self.precision, *(str(s.get("precision", self.precision)) for s in self.earlier)}
+        )
+
+    @property
+    def any_dirty(self) -> bool:
+        """Whether any sitting ran from a tree with uncommitted changes."""
+        return self.dirty or any(bool(s.get("dirty")) for s in self.earlier)
 
     def to_json(self) -> dict[str, object]:
         return {"schema": SCHEMA, **asdict(self)}

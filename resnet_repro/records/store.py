@@ -8,7 +8,8 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from resnet_repro.errors import UserError
 from resnet_repro.records.files import read_json, read_text, write_atomic, write_json
@@ -63,6 +64,10 @@ def read_record(run: RunId, folder: Path) -> Record:
     execution = _fields(Execution, folder / "execution.json")
     result = _fields(Result, folder / "result.json")
     spec = read_spec(folder)
+    labels = read_json(folder / "spec.json")
+    told = RunId(spec.dataset, str(labels.get("arm")), str(labels.get("protocol")), spec.seed)
+    if told != run:
+        raise UserError(f"{folder} holds the run {told}: a record lies where its labels say")
     if result.spec_hash != spec.hash:
         raise UserError(f"{folder / 'result.json'}: made from another spec than spec.json")
     return Record(run, folder, spec, execution, result)
@@ -78,10 +83,38 @@ def _fields(kind: type[T], path: Path) -> T:
     if value.pop("schema", None) != SCHEMA:
         raise UserError(f"{path}: another schema than {SCHEMA}")
     value = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+    hints = get_type_hints(kind)
+    for name, item in value.items():
+        if name in hints and not _fits(item, hints[name]):
+            raise UserError(f"{path}: {name} is {item!r}, not {_words(hints[name])}")
     try:
         return kind(**value)
     except TypeError as error:
         raise UserError(f"{path} lacks a field or has one too many: {error}") from error
+
+
+def _words(hint: Any) -> str:
+    """A field's type as a message names it."""
+    if get_origin(hint) is UnionType:
+        return " or ".join(_words(part) for part in get_args(hint) if part is not type(None))
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    return words.get(hint, "a list" if get_origin(hint) is tuple else "an object")
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a JSON value is of a field's type; lists are tuples by now."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is UnionType:
+        return any(_fits(value, part) for part in parts)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(item, parts[0]) for item in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(item, parts[1]) for item in value.values())
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
 
 
 def write_table(

@@ -26,7 +26,7 @@ def problems(run: schema.RunId, folder: Path) -> list[str]:
         record = store.read_record(run, folder)
     except UserError as error:
         return [str(error)]
-    found = list(_labels(record))
+    found = list(_status(record))
     tables: dict[str, list[dict[str, float]]] = {}
     for name, columns in TABLES.items():
         try:
@@ -51,19 +51,13 @@ def count_problems(path: Path) -> list[str]:
     return []
 
 
-def _labels(record: store.Record) -> Iterator[str]:
-    """The folder's name must say what the spec says."""
-    path = record.folder / "spec.json"
-    if record.spec.dataset != record.run.dataset:
-        yield f"{path}: data set {record.spec.dataset}, filed under {record.run.dataset}"
-    if record.spec.seed != record.run.seed:
-        yield f"{path}: seed {record.spec.seed}, filed under seed{record.run.seed}"
+def _status(record: store.Record) -> Iterator[str]:
     if record.result.status not in ("done", "diverged"):
         yield f"{record.folder / 'result.json'}: status '{record.result.status}' is none there is"
 
 
 def _files(record: store.Record) -> Iterator[str]:
-    """Every file the result names is there and unchanged, and none is unnamed."""
+    """Every file the result names is there and unchanged, and it names every table."""
     for name, digest in record.result.files.items():
         path = record.folder / name
         if Path(name).name != name or not path.is_file():

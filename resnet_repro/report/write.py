@@ -54,20 +54,19 @@ def write_report(
         write_page(page, shown, frames)
         written.append(page)
     if readme is not None:
-        for marker, text in readme_parts([found for found, _ in shown], frames).items():
+        for marker, text in readme_parts(frames).items():
             update_between_markers(readme, marker, text)
         written.append(readme)
     return written
 
 
-def readme_parts(tables: Sequence[Table], frames: Frames) -> dict[str, str]:
+def readme_parts(frames: Frames) -> dict[str, str]:
     """What stands in the README between the markers of each name."""
-    parts = {
-        found.artifact.name: f"{found.caption}\n\n{render.markdown_grid(render.grid(found.rows))}"
-        for found in tables
-        if found.artifact.name in README_TABLES
-    }
-    return parts | {"time": render.markdown_grid(pace(frames))}
+    parts = {"time": render.markdown_grid(pace(frames))}
+    for name in README_TABLES:
+        found = table(artifacts.load(name).artifact, frames)
+        parts[name] = f"{found.caption}\n\n{render.markdown_grid(render.grid(found.rows))}"
+    return parts
 
 
 def write_tables(found: Table, folder: Path) -> list[Path]:

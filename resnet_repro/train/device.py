@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -56,7 +55,7 @@ def choose(device: str = "auto", precision: str = "auto", threads: int | None = 
         precision = "bf16" if _multiplies_bf16(device) else "fp32"
     if precision == "tf32" and device != "cuda":
         raise UserError(f"tf32 exists on CUDA only: give --precision fp32 or bf16 on {device}")
-    return Device(device, precision, threads or len(os.sched_getaffinity(0)))
+    return Device(device, precision, threads or torch.get_num_threads())
 
 
 def _multiplies_bf16(device: str) -> bool:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import filelock
 import safetensors.torch
@@ -80,6 +81,7 @@ class _Progress:
     seconds: float = 0.0  # spent on training steps in the current interval
     started: str = ""
     resumed_at: list[int] = field(default_factory=list)
+    earlier: list[dict[str, object]] = field(default_factory=list)  # how earlier sittings ran
     metrics: list[store.Row] = field(default_factory=list)
     timing: list[store.Row] = field(default_factory=list)
     gradients: list[store.Row] = field(default_factory=list)
@@ -124,7 +126,10 @@ def _train(job: Job, data: Dataset, watch: Watch) -> schema.Result:
         raise UserError(
             f"{job.folder} holds a run of another spec: move it away or give another --results-dir"
         )
+    for left in (*job.folder.glob(".*.tmp"), *job.checkpoints.glob(".*.tmp")):
+        left.unlink()  # of a process that was killed while it wrote
     if store.is_done(job.folder):  # by another process, since this run was planned
+        checkpoint.clear(job.checkpoints)
         return store.read_record(job.run, job.folder).result
     trainer = Trainer(job.spec.network, data, job.recipe, job.spec.seed, job.device)
     progress = _resume(job, trainer, watch)
@@ -144,8 +149,6 @@ def _steps(job: Job, trainer: Trainer, progress: _Progress, watch: Watch) -> str
     """Train to the end or to a loss that is not finite; returns the status."""
     recipe = job.recipe
     saved = clock = time.monotonic()
-    if progress.metrics and not math.isfinite(progress.metrics[-1]["train_loss"]):
-        return "diverged"
     while progress.iteration < recipe.iterations:
         trainer.step(progress.iteration)
         progress.iteration += 1
@@ -216,6 +219,7 @@ def _save(job: Job, trainer: Trainer, progress: _Progress) -> None:
         "trainer": plain,
         "progress": dataclasses.asdict(progress),
         "hash": job.spec.hash,
+        "sitting": _sitting(job),
     }
     checkpoint.save(job.checkpoints, checkpoint.Checkpoint(progress.iteration, tensors, rest))
 
@@ -224,6 +228,8 @@ def _resume(job: Job, trainer: Trainer, watch: Watch) -> _Progress:
     """Go on from the newest whole checkpoint, or start."""
     found = checkpoint.load_newest(job.checkpoints, watch.say)
     if found is None:
+        if (job.folder / "metrics.csv").exists():
+            watch.say(f"{job.run}: no checkpoint in {job.checkpoints}, so it starts again")
         return _Progress(started=provenance.utc_now())
     try:
         if found.rest["hash"] != job.spec.hash:
@@ -235,27 +241,36 @@ def _resume(job: Job, trainer: Trainer, watch: Watch) -> _Progress:
             f"the checkpoint in {job.checkpoints} is not of this run: remove that folder"
         ) from error
     progress.resumed_at.append(progress.iteration)
+    progress.earlier.append({"until": progress.iteration, **found.rest.get("sitting", {})})  # type: ignore[dict-item]
     watch.say(f"{job.run}: resumed at iteration {progress.iteration}")
     return progress
 
 
-def _execution(job: Job, progress: _Progress) -> schema.Execution:
+def _sitting(job: Job) -> dict[str, Any]:
+    """How the steps of this sitting are computed; a later one may compute differently."""
     commit, dirty = provenance.commit()
+    return {
+        "device": job.device.kind,
+        "device_name": job.device.name,
+        "precision": job.device.precision,
+        "threads": job.device.threads,
+        "commit": commit,
+        "dirty": dirty,
+    }
+
+
+def _execution(job: Job, progress: _Progress) -> schema.Execution:
     return schema.Execution(
         versions=provenance.versions(),
-        device=job.device.kind,
-        device_name=job.device.name,
-        precision=job.device.precision,
         compile=False,
         cuda_graph=False,
         channels_last=True,
-        threads=job.device.threads,
         world_size=1,
-        commit=commit,
-        dirty=dirty,
         command=job.command,
         started=progress.started,
         resumed_at=tuple(progress.resumed_at),
+        earlier=tuple(progress.earlier),
+        **_sitting(job),
     )
 
 
@@ -300,12 +315,16 @@ def _finish(
 
 
 def _write_weights(job: Job, trainer: Trainer) -> float | None:
-    """Keep the final weights in half precision; returns the test error they give, in %."""
+    """Keep the final weights in half precision; returns the test error they give, in %.
+
+    BN's statistics stay as they are: a variance of pixels up to 255 can outgrow half precision.
+    """
     if job.spec.seed != 0 or parse_cifar(job.spec.network).depth > WEIGHTS_MAX_DEPTH:
         return None
+    weights = dict(trainer.model.named_parameters())
     half = {
-        k: v.detach().cpu().half().contiguous() if v.is_floating_point() else v.cpu()
-        for k, v in trainer.model.state_dict().items()
+        name: (value.half() if name in weights else value).detach().cpu().contiguous()
+        for name, value in trainer.model.state_dict().items()
     }
     write_atomic(job.folder / "weights.safetensors", safetensors.torch.save(half))
     trainer.model.load_state_dict(half)

@@ -120,6 +120,8 @@ def recipe_for(
         recipe = scaled(recipe, iterations)
     for name, text in (changes or {}).items():
         recipe = dataclasses.replace(recipe, **{name: parse_switch(name, text)})
+    if recipe.momentum_form == "nesterov" and recipe.momentum == 0:
+        raise UserError("momentum_form=nesterov needs a momentum above 0")
     return recipe
 
 

@@ -75,7 +75,7 @@ class Trainer:
 
     def _end_warmup(self, iteration: int, error: float) -> None:
         """Leave the low rate once the last batches' mean training error is low enough (4.2)."""
-        self.window = [*self.window[1 - self.recipe.warmup_window :], error]
+        self.window = [*self.window, error][-self.recipe.warmup_window :]
         full = len(self.window) == self.recipe.warmup_window
         if full and sum(self.window) / len(self.window) < self.recipe.warmup_error:
             self.warming = False

@@ -1,0 +1,54 @@
+"""What is committed fits what is recorded: tables, figures and the README's numbers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from resnet_repro import artifacts, overview, runner
+from resnet_repro.report.figures import plotted_digest, stored_digest
+from resnet_repro.report.frames import Frames, make_view, read_frames
+from resnet_repro.report.tables import table
+from resnet_repro.report.write import readme_parts, write_tables
+from tests.conftest import REPO
+
+
+@pytest.fixture(scope="module")
+def frames() -> Frames:
+    return read_frames([runner.RECORDED])
+
+
+def test_every_committed_record_is_sound() -> None:
+    found = overview.verify(runner.RECORDED)
+    assert found["records"] > 0
+    assert found["problems"] == []
+
+
+@pytest.mark.parametrize("name", artifacts.names())
+def test_committed_tables_and_figures_are_those_of_the_records(
+    name: str, frames: Frames, tmp_path: Path
+) -> None:
+    artifact = artifacts.load(name).artifact
+    view = make_view(artifact, frames)
+    tables, figures = REPO / "results" / "tables", REPO / "figures"
+    if view.empty:
+        assert not list(tables.glob(f"{name}.*"))
+        return
+    for path in write_tables(table(artifact, frames), tmp_path):
+        assert path.read_bytes() == (tables / path.name).read_bytes(), path.name
+    for kind in ("svg", "png"):
+        assert stored_digest(figures / f"{artifact.stem}.{kind}") == plotted_digest(view)
+
+
+def test_the_readme_shows_what_is_recorded(frames: Frames) -> None:
+    text = (REPO / "README.md").read_text()
+    for name, part in readme_parts(frames).items():
+        assert f"<!-- {name}:start -->\n{part.strip()}\n<!-- {name}:end -->" in text
+
+
+def test_links_of_the_documents_lead_somewhere() -> None:
+    for path in [*REPO.glob("*.md"), *(REPO / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)", path.read_text()):
+            assert link.startswith("http") or (path.parent / link).exists(), f"{path.name}: {link}"
