@@ -21,7 +21,7 @@ lint: $(VENV)/.ready-dev
 	$(VENV)/bin/lint-imports
 
 report: $(VENV)/.ready
-	$(RUN) -m resnet_repro report --page results/report.html --readme README.md
+	$(RUN) -m resnet_repro report --readme README.md
 
 $(VENV)/.ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)

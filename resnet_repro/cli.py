@@ -256,7 +256,8 @@ def report(
     figures_dir: Annotated[Path, typer.Option(metavar="DIR")] = runner.ROOT / "figures",
     tables_dir: Annotated[Path, typer.Option(metavar="DIR")] = runner.ROOT / "results" / "tables",
     page: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The HTML page; none unless given.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The HTML page; report.html beside the tables' folder."),
     ] = None,
     readme: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A file whose marked parts are renewed.")
@@ -265,7 +266,7 @@ def report(
     """Write every table and figure from the records alone."""
     from resnet_repro.report.write import write_report
 
-    places = {"page": page, "readme": readme}
+    places = {"page": page or tables_dir.parent / "report.html", "readme": readme}
     for path in write_report([results_dir], figures_dir, tables_dir, artifact or None, **places):
         _out().print(f"wrote {path}", highlight=False, soft_wrap=True)
 

@@ -17,12 +17,25 @@ from hypothesis import strategies as st
 
 from resnet_repro import artifacts, overview, runner
 from resnet_repro.cli import main
-from resnet_repro.data import load
+from resnet_repro.data import cifar10, load
+from resnet_repro.data.cifar10_forms import ARCHIVE, BATCHES_FOLDER
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
 from resnet_repro.report.write import result_rows
 from resnet_repro.train import checkpoint
 from resnet_repro.train.loop import Stopped, Watch, train
+from tests.test_data_sets import (
+    EXPECTED,
+    PER_CLASS,
+    batches,
+    random_split,
+    trust,
+    trust_archive,
+    write_archive,
+    write_batches,
+    write_class_folders,
+    write_shards,
+)
 from tests.training_jobs import smoke_job
 
 ARM = "resnet20-w8"
@@ -352,3 +365,65 @@ def test_no_corruption_of_a_checkpoint_is_loaded(
         assert found.rest == {"lr": 0.1}
     else:
         assert found is None
+
+
+FORMS = ("parquet", "folders", "batches", "archive")
+
+
+def damaged_copy(root: Path, form: str, corruption: tuple[str, int, bytes]) -> dict[str, bytes]:
+    """Write a tiny CIFAR-10 in one form and damage one of its files.
+
+    Returns the batch files as they are now, for whoever is to trust their checksums.
+    """
+    tiny = {name: random_split(n, seed) for seed, (name, n) in enumerate(PER_CLASS.items())}
+    blobs = batches(tiny)
+    if form == "parquet":
+        corrupt(next(write_shards(root, tiny).glob("train-00001*.parquet")), *corruption)
+    elif form == "folders":
+        corrupt(next((write_class_folders(root, tiny) / "train" / "cat").iterdir()), *corruption)
+    elif form == "batches":
+        path = write_batches(root / BATCHES_FOLDER, blobs) / "data_batch_3"
+        corrupt(path, *corruption)
+        blobs["data_batch_3"] = path.read_bytes()
+    else:
+        corrupt(write_archive(root, blobs), *corruption)
+    return blobs
+
+
+@settings(max_examples=80)
+@given(form=st.sampled_from(FORMS), corruption=corruptions)
+def test_no_corruption_of_a_data_set_gives_anything_but_one_line(
+    tmp_path_factory: pytest.TempPathFactory, form: str, corruption: tuple[str, int, bytes]
+) -> None:
+    """Checksums are made to fit, so that what reads the bytes meets the damage itself."""
+    root = tmp_path_factory.mktemp("data")
+    blobs = damaged_copy(root, form, corruption)
+    with pytest.MonkeyPatch.context() as patch:
+        trust(patch, blobs)
+        if form == "archive":
+            trust_archive(patch, root / ARCHIVE)
+        try:
+            found = cifar10.load(root, expected=EXPECTED)
+            assert (len(found.train), len(found.test)) == EXPECTED
+        except UserError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+    shutil.rmtree(root)
+
+
+@settings(max_examples=60)
+@given(corruption=corruptions)
+def test_no_corruption_of_counts_gives_anything_but_a_named_problem(
+    tmp_path_factory: pytest.TempPathFactory, corruption: tuple[str, int, bytes]
+) -> None:
+    results = tmp_path_factory.mktemp("counts") / "results"
+    (results / "counts").mkdir(parents=True)
+    shutil.copy(runner.RECORDED / "counts" / "resnet50.json", results / "counts")
+    corrupt(results / "counts" / "resnet50.json", *corruption)
+    found = overview.verify(results)["problems"]
+    try:
+        result_rows("table1", results)
+        assert found == []
+    except UserError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+        assert found
+    shutil.rmtree(results.parent)

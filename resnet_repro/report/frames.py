@@ -205,12 +205,12 @@ def _run(record: store.Record) -> dict[str, object]:
         **_labels(record),
         "network": spec.network,
         "status": result.status,
-        "iterations": _whole(result.iterations, where, "iterations"),
+        "iterations": result.iterations,
         "schedule": _whole(
             spec.recipe.get("iterations"), record.folder / "spec.json", "iterations"
         ),
-        "parameters": _whole(result.parameters, where, "parameters"),
-        **{name: _optional(getattr(result, name), where, name) for name in _NUMBERS},
+        "parameters": result.parameters,
+        **{name: _or_nan(getattr(result, name)) for name in _NUMBERS},
         "device": execution.device,
         "device_name": execution.device_name,
         "precision": "+".join(execution.precisions),
@@ -228,12 +228,8 @@ def _whole(value: object, where: Path, name: str) -> int:
     return value
 
 
-def _optional(value: object, where: Path, name: str) -> float:
-    if value is None:
-        return math.nan
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise UserError(f"{where}: {name} is {value!r}, not a number")
-    return float(value)
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _long(records: Sequence[store.Record], name: str, columns: Sequence[str]) -> pd.DataFrame:
