@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,15 +150,14 @@ def _measured_rates(folders: list[Path], device_kind: str) -> dict[str, float]:
             try:
                 record = store.read_record(run, path)
                 rows = store.read_table(path / "timing.csv", schema.TIMING)
-                seconds = sum(float(row["seconds"]) for row in rows)
-                batch = int(record.spec.recipe["batch_size"])  # type: ignore[call-overload]
-                cost = _cost(record.spec.network, batch) * record.result.iterations
-            except (UserError, KeyError, TypeError, ValueError):
+                # The median row: a run that was held up for a while says nothing by it.
+                pace = statistics.median(float(row["images_per_second"]) for row in rows)
+                unit = _cost(record.spec.network, 1)
+            except (UserError, ValueError):
                 continue  # `verify` names it; an estimate does without
-            usable = cost > 0 and math.isfinite(seconds)
-            if record.execution.device == device_kind and usable:
-                seen.setdefault(record.spec.dataset, []).append(seconds / cost)
-    return {dataset: sorted(found)[len(found) // 2] for dataset, found in seen.items()}
+            if record.execution.device == device_kind and 0 < pace < math.inf:
+                seen.setdefault(record.spec.dataset, []).append(1 / (pace * unit))
+    return {dataset: statistics.median(found) for dataset, found in seen.items()}
 
 
 def refuse_unusable(planned: list[Planned]) -> None:
