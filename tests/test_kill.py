@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from tests.conftest import REPO, environment
 
 SAME = ("metrics.csv", "gradients.csv", "layers.csv", "weights.safetensors")
 ARM = "resnet20-w8"
+STARTED: list[subprocess.Popen[str]] = []
 
 
 def command(folder: Path) -> list[str]:
@@ -28,7 +31,7 @@ def command(folder: Path) -> list[str]:
 
 
 def start(folder: Path, *more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [*command(folder), *more],
         cwd=REPO,
         env=environment(),
@@ -36,6 +39,21 @@ def start(folder: Path, *more: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
+    STARTED.append(process)
+    return process
+
+
+@pytest.fixture(autouse=True)
+def _leave_nothing_running() -> Iterator[None]:
+    """A test that fails must not leave its processes to the tests after it."""
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            process.kill()
+            process.wait(timeout=60)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def record(folder: Path) -> Path:
@@ -127,11 +145,13 @@ def test_of_two_processes_one_trains_and_the_other_says_so(
 
 def children(process: subprocess.Popen[str]) -> list[int]:
     """The processes of the runs (not the resource tracker) that `--jobs` started."""
-    listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True
-    )
-    lines = [line.split(maxsplit=1) for line in listed.stdout.splitlines()]
-    return [int(pid) for pid, words in lines if "spawn_main" in words]
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # a process may end while we look
+            parent = (folder / "stat").read_text().rsplit(")", 1)[1].split()[1]
+            if int(parent) == process.pid and b"spawn_main" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
 
 
 def alive(pid: int) -> bool:
