@@ -59,6 +59,12 @@ class Precision(StrEnum):
     bf16 = "bf16"
 
 
+class Switch(StrEnum):
+    auto = "auto"
+    on = "on"
+    off = "off"
+
+
 def _out() -> Console:
     return Console(markup=False, emoji=False)
 
@@ -132,6 +138,9 @@ def run(
     ] = None,
     device: Annotated[Device, typer.Option()] = Device.auto,
     precision: Annotated[Precision, typer.Option()] = Precision.auto,
+    kernels: Annotated[
+        Switch, typer.Option(help="Own CPU kernels; auto: where they are known to be faster.")
+    ] = Switch.auto,
     results_dir: Results = runner.LOCAL,
     figures_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Default: figures in the results folder.")
@@ -170,7 +179,7 @@ def run(
     if wandb != Wandb.disabled:
         require_wandb()
     settings = runner.Settings(
-        device=choose(device.value, precision.value),
+        device=choose(device.value, precision.value, kernels=kernels.value),
         data_root=data_root,
         cache=cache_dir,
         results=results_dir,
@@ -262,11 +271,18 @@ def report(
     readme: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A file whose marked parts are renewed.")
     ] = None,
+    results_page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A Markdown page of every artifact.")
+    ] = None,
 ) -> None:
     """Write every table and figure from the records alone."""
     from resnet_repro.report.write import write_report
 
-    places = {"page": page or tables_dir.parent / "report.html", "readme": readme}
+    places = {
+        "page": page or tables_dir.parent / "report.html",
+        "readme": readme,
+        "results_page": results_page,
+    }
     for path in write_report([results_dir], figures_dir, tables_dir, artifact or None, **places):
         _out().print(f"wrote {path}", highlight=False, soft_wrap=True)
 

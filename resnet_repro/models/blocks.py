@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from resnet_repro.kernels.batch_norm import FusedBatchNorm2d
+
 Shortcut = Literal["none", "A", "B", "C"]
 NormLayer = Callable[[int], nn.BatchNorm2d]
 
@@ -41,6 +43,16 @@ class SubsamplePad(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
+
+
+def norm_relu(norm: nn.BatchNorm2d, x: Tensor, residual: Tensor | None = None) -> Tensor:
+    """relu(norm(x) + residual), in one operation where there is one (Fig. 2)."""
+    if isinstance(norm, FusedBatchNorm2d) and norm.fuses(x):
+        return norm.with_relu(x, residual)
+    out: Tensor = norm(x)
+    if residual is not None:
+        out += residual
+    return F.relu(out, inplace=True)
 
 
 def make_downsample(
@@ -77,17 +89,17 @@ class BasicBlock(nn.Module):
         super().__init__()
         self.conv1 = conv3x3(in_channels, channels, stride)
         self.bn1 = norm_layer(channels)
-        self.relu = nn.ReLU(inplace=True)
         self.conv2 = conv3x3(channels, channels)
         self.bn2 = norm_layer(channels)
         self.residual = shortcut != "none"
         self.downsample = make_downsample(shortcut, in_channels, channels, stride, norm_layer)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        residual = None
         if self.residual:
-            out += x if self.downsample is None else self.downsample(x)
-        return self.relu(out)  # type: ignore[no-any-return]
+            residual = x if self.downsample is None else self.downsample(x)
+        out = norm_relu(self.bn1, self.conv1(x))
+        return norm_relu(self.bn2, self.conv2(out), residual)
 
 
 class Bottleneck(nn.Module):
@@ -121,15 +133,13 @@ class Bottleneck(nn.Module):
         self.bn2 = norm_layer(channels)
         self.conv3 = conv1x1(channels, out_channels)
         self.bn3 = norm_layer(out_channels)
-        self.relu = nn.ReLU(inplace=True)
         self.downsample = make_downsample(shortcut, in_channels, out_channels, stride, norm_layer)
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        out += x if self.downsample is None else self.downsample(x)
-        return self.relu(out)  # type: ignore[no-any-return]
+        residual = x if self.downsample is None else self.downsample(x)
+        out = norm_relu(self.bn1, self.conv1(x))
+        out = norm_relu(self.bn2, self.conv2(out))
+        return norm_relu(self.bn3, self.conv3(out), residual)
 
 
 class ChunkedBatchNorm2d(nn.BatchNorm2d):

@@ -110,8 +110,9 @@ class Execution:
     ended: str = ""
     resumed_at: tuple[int, ...] = ()  # iterations at which a later sitting took over
     # How each earlier sitting computed, where it differed or not: until which iteration, device,
-    # precision, threads, commit. The fields above are the last sitting's.
+    # precision, threads, kernels, commit. The fields above are the last sitting's.
     earlier: tuple[dict[str, object], ...] = ()
+    kernels: bool = False  # own CPU kernels
 
     @property
     def precisions(self) -> list[str]:

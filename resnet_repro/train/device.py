@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import torch
 
+from resnet_repro import kernels as cpu_kernels
 from resnet_repro.errors import UserError
 from resnet_repro.records.provenance import processor_name
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
+SWITCHES = ("auto", "on", "off")
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Device:
     kind: str  # cpu, cuda, mps
     precision: str  # fp32, tf32, bf16
     threads: int
+    kernels: bool = False  # own CPU kernels (resnet_repro.kernels)
 
     @property
     def torch(self) -> torch.device:
@@ -35,7 +38,12 @@ class Device:
         return processor_name()
 
 
-def choose(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Device:
+def choose(
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    kernels: str = "auto",
+) -> Device:
     """Settle `auto` and check that this machine can do what is asked.
 
     `auto` takes CUDA, then the CPU (MPS on request: its float64 gaps make it the slower
@@ -55,7 +63,30 @@ def choose(device: str = "auto", precision: str = "auto", threads: int | None = 
         precision = "bf16" if _multiplies_bf16(device) else "fp32"
     if precision == "tf32" and device != "cuda":
         raise UserError(f"tf32 exists on CUDA only: give --precision fp32 or bf16 on {device}")
-    return Device(device, precision, threads or torch.get_num_threads())
+    return Device(
+        device, precision, threads or torch.get_num_threads(), _kernels(device, precision, kernels)
+    )
+
+
+def _kernels(device: str, precision: str, asked: str) -> bool:
+    """Whether to use the CPU kernels; `auto` where they were measured to be faster.
+
+    That is AVX2: processors with AVX-512 or bf16 have faster convolutions in PyTorch.
+    """
+    if asked not in SWITCHES:
+        raise UserError(f"unknown setting '{asked}': give one of {', '.join(SWITCHES)}")
+    fits = device == "cpu" and precision == "fp32"
+    if asked == "auto":
+        fast = torch.backends.cpu.get_cpu_capability() == "AVX2"
+        return fits and fast and cpu_kernels.available()
+    if asked == "on" and not fits:
+        raise UserError("the CPU kernels compute in fp32: give --device cpu --precision fp32")
+    if asked == "on" and not cpu_kernels.available():
+        raise UserError(
+            "the CPU kernels are not built: install the package with a C++ compiler at hand "
+            "(on an x86 processor with AVX2), or give --kernels auto"
+        )
+    return asked == "on"
 
 
 def _multiplies_bf16(device: str) -> bool:

@@ -254,6 +254,7 @@ def _sitting(job: Job) -> dict[str, Any]:
         "device_name": job.device.name,
         "precision": job.device.precision,
         "threads": job.device.threads,
+        "kernels": job.device.kernels,
         "commit": commit,
         "dirty": dirty,
     }

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.data.pixels import Pixels
+from resnet_repro.kernels import use_kernels
 from resnet_repro.models import build
 from resnet_repro.train.device import Device, autocast
 from resnet_repro.train.optimizer import make_optimizer, set_learning_rate
@@ -48,6 +49,8 @@ class Trainer:
             seed=seed,
         )
         self.model = model.to(device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if device.kernels:
+            use_kernels(self.model)
         self.model.train()
         self.warming = recipe.warmup_lr > 0
         self.warmup_ended: int | None = None
