@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import platformdirs
 import typer
@@ -39,30 +38,7 @@ Results = Annotated[
 ]
 
 
-class Device(StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class Wandb(StrEnum):
-    disabled = "disabled"
-    offline = "offline"
-    online = "online"
-
-
-class Precision(StrEnum):
-    auto = "auto"
-    fp32 = "fp32"
-    tf32 = "tf32"
-    bf16 = "bf16"
-
-
-class Switch(StrEnum):
-    auto = "auto"
-    on = "on"
-    off = "off"
+Switch = Literal["auto", "on", "off"]
 
 
 def _out() -> Console:
@@ -136,11 +112,11 @@ def run(
         Path | None,
         typer.Option(metavar="DIR", help="Where CIFAR-10 is; $RESNET_REPRO_DATA or data/ if not."),
     ] = None,
-    device: Annotated[Device, typer.Option()] = Device.auto,
-    precision: Annotated[Precision, typer.Option()] = Precision.auto,
-    kernels: Annotated[
-        Switch, typer.Option(help="Own CPU kernels; auto: where they are known to be faster.")
-    ] = Switch.auto,
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option()] = "auto",
+    precision: Annotated[Literal["auto", "fp32", "tf32", "bf16"], typer.Option()] = "auto",
+    kernels: Annotated[Switch, typer.Option(help="Own CPU kernels.")] = "auto",
+    compile: Annotated[Switch, typer.Option(help="Compile the networks' blocks.")] = "auto",
+    graph: Annotated[Switch, typer.Option(help="A step as one CUDA graph.")] = "auto",
     results_dir: Results = runner.LOCAL,
     figures_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Default: figures in the results folder.")
@@ -153,8 +129,9 @@ def run(
     ] = 30.0,
     jobs: Annotated[int, typer.Option(metavar="K", min=1, help="Runs at once.")] = 1,
     wandb: Annotated[
-        Wandb, typer.Option(help="Mirror the curves to Weights & Biases.")
-    ] = Wandb.disabled,
+        Literal["disabled", "offline", "online"],
+        typer.Option(help="Mirror the curves to Weights & Biases."),
+    ] = "disabled",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="With --dry-run: print the plan as JSON.")
@@ -176,16 +153,16 @@ def run(
     from resnet_repro.mirror import require_wandb
     from resnet_repro.train.device import choose
 
-    if wandb != Wandb.disabled:
+    if wandb != "disabled":
         require_wandb()
     settings = runner.Settings(
-        device=choose(device.value, precision.value, kernels=kernels.value),
+        device=choose(device, precision, kernels=kernels, compile=compile, graph=graph),
         data_root=data_root,
         cache=cache_dir,
         results=results_dir,
         jobs=jobs,
         checkpoint_seconds=checkpoint_every,
-        wandb=wandb.value,
+        wandb=wandb,
     )
     planned = runner.plan(request, settings.device.kind)
     if as_json:

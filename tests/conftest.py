@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
+from torch import nn
 
+from resnet_repro.data import load
 from resnet_repro.data.dataset import Dataset, make_split
+from resnet_repro.models.construct import construct
 
 REPO = Path(__file__).resolve().parents[1]
 REAL_CIFAR10 = REPO.parent / "shared" / "data" / "cifar10"
@@ -43,6 +48,27 @@ def tiny_data() -> Dataset:
     )
 
 
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    """The embedded data set."""
+    return load("digits")
+
+
+@pytest.fixture(scope="module")
+def _one_thread() -> Iterator[None]:
+    """For small tensors, where a second thread costs more than it brings."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def skeleton(name: str) -> nn.Module:
+    """A network's shapes without its values."""
+    with torch.device("meta"):
+        return construct(name)
+
+
 def environment(**extra: str) -> dict[str, str]:
     """The environment for a subprocess: this one's, the repository importable."""
     return {**os.environ, "PYTHONPATH": str(REPO), "PYTHONUNBUFFERED": "1", **extra}
@@ -50,8 +76,6 @@ def environment(**extra: str) -> dict[str, str]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests marked gpu run wherever CUDA is and are skipped elsewhere."""
-    import torch
-
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("gpu"):

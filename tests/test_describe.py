@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,8 @@ from resnet_repro.models import build
 from resnet_repro.models.construct import construct
 from resnet_repro.models.describe import Description, to_json
 from resnet_repro.models.describe import describe as describe_anew
+
+pytestmark = pytest.mark.usefixtures("_one_thread")
 
 describe = functools.cache(describe_anew)  # a description is frozen, and many tests want the same
 
@@ -42,15 +43,6 @@ NETWORKS = {
 # VGG-16, printed 15.3: the convolutions alone are 15.35, the three linear layers another 0.12.
 # VGG-19's printed 19.6 does include them (19.51 without).
 MISMATCHES = {"ResNet-50": 3_857_973_248, "VGG-16": 15_470_264_320}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Small tensors: a second thread costs more than it brings."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def printed() -> dict[str, str]:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from resnet_repro import artifacts, overview, runner
 from resnet_repro.cli import main
-from resnet_repro.data import cifar10, load
+from resnet_repro.data import cifar10
 from resnet_repro.data.cifar10_forms import ARCHIVE, BATCHES_FOLDER
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
@@ -39,11 +39,6 @@ from tests.test_data_sets import (
 from tests.training_jobs import smoke_job
 
 ARM = "resnet20-w8"
-
-
-@pytest.fixture(scope="module")
-def digits() -> Dataset:
-    return load("digits")
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,6 +14,9 @@ from resnet_repro.models.blocks import BasicBlock, Bottleneck, ChunkedBatchNorm2
 from resnet_repro.models.construct import construct
 from resnet_repro.models.imagenet import ResNet
 from resnet_repro.models.names import ImageNetName, parse
+from tests.conftest import skeleton
+
+pytestmark = pytest.mark.usefixtures("_one_thread")
 
 # Our name of each of torchvision's networks.
 SAME = {
@@ -25,21 +26,6 @@ SAME = {
     "resnet101": "resnet101-v1.5",
     "resnet152": "resnet152-v1.5",
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Small tensors: a second thread costs more than it brings."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def skeleton(name: str) -> nn.Module:
-    """The network's shapes without its values."""
-    with torch.device("meta"):
-        return construct(name)
 
 
 def random_values(model: nn.Module) -> nn.Module:

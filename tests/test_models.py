@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -24,9 +23,10 @@ from resnet_repro.models.blocks import (
     initialise,
 )
 from resnet_repro.models.cifar import CifarResNet
-from resnet_repro.models.construct import construct
 from resnet_repro.models.names import CifarName, parse, parse_cifar
-from tests.conftest import environment
+from tests.conftest import environment, skeleton
+
+pytestmark = pytest.mark.usefixtures("_one_thread")
 
 # Section 4.2: exact parameter counts with option A, which adds none to the plain net's.
 PARAMETERS = {
@@ -38,21 +38,6 @@ PARAMETERS = {
     1202: 19_421_274,
 }
 B_ADDS = 2_752  # 1x1 projections 16 -> 32 -> 64 with their batch normalisation
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Small tensors: a second thread costs more than it brings."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def skeleton(name: str) -> nn.Module:
-    """The network's shapes without its values."""
-    with torch.device("meta"):
-        return construct(name)
 
 
 def count(model: nn.Module) -> int:

@@ -9,11 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
 from resnet_repro.models import build
-from resnet_repro.train.device import choose
-from resnet_repro.train.optimizer import make_optimizer, set_learning_rate
+from resnet_repro.train.optimizer import change_rate, make_optimizer
 from resnet_repro.train.recipe import (
     PAPER,
     PROTOCOLS,
@@ -23,7 +21,7 @@ from resnet_repro.train.recipe import (
     recipe_for,
     scaled,
 )
-from resnet_repro.train.trainer import Trainer
+from resnet_repro.train.warmup import Warmup
 
 
 @pytest.mark.parametrize(
@@ -66,38 +64,42 @@ def test_only_residual_nets_of_110_layers_and_more_warm_up(network: str, warms: 
     assert recipe.learning_rate(32_000) == 0.01
 
 
-def test_warmup_ends_when_the_mean_error_of_the_window_is_low(tiny_data: Dataset) -> None:
+def warm(errors: list[float], window: int, threshold: float = 80.0) -> tuple[list[float], int]:
+    """The rate of each update, and the first at the full rate, after batches of these errors."""
     recipe = dataclasses.replace(
-        PROTOCOLS["smoke"], warmup_lr=0.01, warmup_window=3, iterations=100, drops=(50, 75)
+        PAPER, warmup_lr=0.01, warmup_window=window, warmup_error=threshold, batch_size=1000
     )
-    trainer = Trainer("resnet8", tiny_data, recipe, 0, choose("cpu", "fp32"))
-    errors = [90.0, 85.0, 80.0, 79.9, 80.0, 80.0, 60.0]
+    warmup = Warmup(recipe, torch.device("cpu"), torch.float64)
+    full = torch.tensor(recipe.learning_rate(0), dtype=torch.float64)
     rates = []
     for iteration, error in enumerate(errors):
-        rates.append(recipe.learning_rate(iteration, trainer.warming))
-        if trainer.warming:
-            trainer._end_warmup(iteration, error)
+        rates.append(warmup.rate(full).item())
+        warmup.note(torch.tensor(iteration), torch.tensor(round(error * 10)))
+    assert warmup.cold.item() == (warmup.ended == 0)
+    return rates, int(warmup.ended)
+
+
+def test_warmup_ends_when_the_mean_error_of_the_window_is_low() -> None:
     # Windows of three: 85.0, 81.6, 79.97 (after iteration 4), so iteration 5 is the first at 0.1.
+    rates, ended = warm([90.0, 85.0, 80.0, 79.9, 80.0, 80.0, 60.0], window=3)
     assert rates == [0.01] * 5 + [0.1] * 2
-    assert trainer.warmup_ended == 5
+    assert ended == 5
 
 
-def test_warmup_needs_a_full_window(tiny_data: Dataset) -> None:
-    recipe = dataclasses.replace(PROTOCOLS["smoke"], warmup_lr=0.01, warmup_window=100)
-    trainer = Trainer("resnet8", tiny_data, recipe, 0, choose("cpu", "fp32"))
-    for iteration in range(99):
-        trainer._end_warmup(iteration, 10.0)
-    early = trainer.warming
-    trainer._end_warmup(99, 10.0)
-    assert (early, trainer.warming, trainer.warmup_ended) == (True, False, 100)
+def test_warmup_does_not_begin_again() -> None:
+    rates, ended = warm([90.0, 70.0, 95.0, 95.0, 70.0, 70.0], window=1)
+    assert rates == [0.01, 0.01, 0.1, 0.1, 0.1, 0.1]
+    assert ended == 2
 
 
-def test_a_window_of_one_batch_ends_the_warmup_with_the_first_good_one(tiny_data: Dataset) -> None:
-    recipe = dataclasses.replace(PROTOCOLS["smoke"], warmup_lr=0.01, warmup_window=1)
-    trainer = Trainer("resnet8", tiny_data, recipe, 0, choose("cpu", "fp32"))
-    for iteration, error in enumerate((90.0, 90.0, 79.0)):
-        trainer._end_warmup(iteration, error)
-    assert trainer.warmup_ended == 3
+def test_warmup_needs_a_full_window() -> None:
+    assert warm([10.0] * 99, window=100)[1] == 0
+    assert warm([10.0] * 101, window=100)[1] == 100
+
+
+def test_the_error_must_be_below_the_threshold_and_not_at_it() -> None:
+    assert warm([80.0] * 5, window=2)[1] == 0
+    assert warm([80.0, 80.0, 79.9], window=2)[1] == 3
 
 
 def test_momentum_across_a_rate_change_is_caffes() -> None:
@@ -106,10 +108,12 @@ def test_momentum_across_a_rate_change_is_caffes() -> None:
     layer = torch.nn.Linear(4, 3).double()
     gradients = [torch.randn_like(layer.weight) for _ in range(7)]
     weight, velocity = layer.weight.detach().clone(), torch.zeros_like(layer.weight)
-    optimizer = make_optimizer(layer, recipe, recipe.learning_rate(0, warming=True))
+    before = recipe.learning_rate(0, warming=True)
+    optimizer = make_optimizer(layer, recipe, before)
     for iteration, gradient in enumerate(gradients):
         lr = recipe.learning_rate(iteration, warming=iteration < 2)  # up once, down twice
-        set_learning_rate(optimizer, lr, recipe)
+        change_rate(optimizer, before, lr, recipe)
+        before = lr
         layer.weight.grad = gradient.clone()
         layer.bias.grad = torch.zeros_like(layer.bias)
         optimizer.step()
@@ -128,7 +132,8 @@ def test_pytorchs_momentum_differs_after_a_rate_change_and_only_then() -> None:
         optimizer = make_optimizer(layer, recipe, 0.1)
         path = []
         for iteration in range(5):
-            set_learning_rate(optimizer, recipe.learning_rate(iteration), recipe)
+            old, new = (recipe.learning_rate(i) for i in (max(0, iteration - 1), iteration))
+            change_rate(optimizer, old, new, recipe)
             layer.weight.grad = torch.ones_like(layer.weight)
             optimizer.step()
             path.append(layer.weight[0, 0].item())

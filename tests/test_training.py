@@ -15,7 +15,6 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 
-from resnet_repro.data import load
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.data.pixels import Pixels
 from resnet_repro.errors import UserError
@@ -26,16 +25,12 @@ from resnet_repro.records import store
 from resnet_repro.records.verify import problems
 from resnet_repro.train.device import choose
 from resnet_repro.train.loop import Busy, Job, Stopped, Watch, train
+from resnet_repro.train.optimizer import make_optimizer
 from resnet_repro.train.recipe import PROTOCOLS, Recipe
 from resnet_repro.train.trainer import Trainer
 from tests.training_jobs import read_rows, smoke_job
 
 CPU = choose("cpu", "fp32")
-
-
-@pytest.fixture(scope="module")
-def digits() -> Dataset:
-    return load("digits")
 
 
 def plain_forward(state: dict[str, torch.Tensor], x: torch.Tensor, blocks: int) -> torch.Tensor:
@@ -67,11 +62,12 @@ def test_gradients_of_one_step_equal_those_of_a_step_written_plainly(digits: Dat
     recipe = PROTOCOLS["smoke"]
     trainer = Trainer("resnet14-w4", digits, recipe, 5, CPU)
     trainer.model.double()
+    trainer.optimizer = make_optimizer(trainer.model, recipe, 0.1)
     state = {k: v.detach().clone().contiguous() for k, v in trainer.model.state_dict().items()}
     leaves = {k: state[k].requires_grad_() for k, _ in trainer.model.named_parameters()}
     x, labels = trainer.pixels.train_batch(0)
     batch = x.double()
-    trainer.pixels.train_batch = lambda iteration: (batch, labels)  # type: ignore[method-assign]
+    trainer.pixels.batch_at = lambda iteration: (batch, labels)  # type: ignore[method-assign]
     trainer.step(0)
 
     log_p = torch.log_softmax(plain_forward(state, batch.contiguous(), blocks=2), dim=1)

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from resnet_repro.cli import main
-from resnet_repro.data import load
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.mirror import mirrored, run_id
 from resnet_repro.train.loop import Stopped, Watch, train
@@ -60,11 +59,6 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[FakeRun]:
     )
     monkeypatch.setitem(sys.modules, "wandb", fake)
     return started
-
-
-@pytest.fixture(scope="module")
-def digits() -> Dataset:
-    return load("digits")
 
 
 def test_a_resumed_run_continues_the_same_wandb_run(

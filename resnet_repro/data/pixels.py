@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from resnet_repro.data.dataset import Dataset, Images
-from resnet_repro.data.stream import EpochChance, epoch_chance, positions
+from resnet_repro.data.stream import EpochChance, epoch_chance
 
 
 def training_mean(images: Images, kind: str) -> tuple[Tensor, Tensor | None]:
@@ -40,7 +40,8 @@ class Pixels:
     """One data set on one device, as uint8, with the training stream of one seed.
 
     `train_batch(i)` is a pure function of i. Batches are (N, C, H, W) float32, channels last in
-    memory.
+    memory. The stream is drawn on the host and uploaded at least an epoch ahead, so that a batch
+    is made on the device alone, from the number of its iteration.
     """
 
     def __init__(
@@ -82,28 +83,39 @@ class Pixels:
         self.mean_crops = torch.stack(crops + [crop.flip(1) for crop in crops])
         across = torch.arange(self.size, device=device)
         self.down, self.across = across, torch.stack([across, across.flip(0)])
-        self._epochs: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+        # A ring of as many epochs as a batch can touch: one and the next, or more when a batch
+        # is larger than the data set.
+        self.epochs = 1 + -(-batch_size // self.count)
+        self.stream = torch.zeros((3, self.epochs * self.count), dtype=torch.int64, device=device)
+        self.within = torch.arange(batch_size, device=device)
+        self._uploaded: set[int] = set()
 
-    def _epoch(self, epoch: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Image, offset and flip of an epoch, on the device."""
-        if epoch not in self._epochs:
-            self._epochs = {e: v for e, v in self._epochs.items() if e == epoch - 1}
+    def prepare(self, iteration: int) -> None:
+        """Upload the epochs that batch `iteration` may touch; free unless an epoch begins."""
+        first = iteration * self.batch_size // self.count
+        wanted = set(range(first, first + self.epochs))
+        for epoch in sorted(wanted - self._uploaded):
             drawn: EpochChance = epoch_chance(self.seed, epoch, self.count, self.side**2, self.flip)
-            image, offset, flip = (
-                torch.from_numpy(a).to(self.device, non_blocking=True)
-                for a in (drawn.image, drawn.offset, drawn.flip)
-            )
-            self._epochs[epoch] = (image, offset, flip)
-        return self._epochs[epoch]
+            columns = torch.from_numpy(np.stack([drawn.image, drawn.offset, drawn.flip]))
+            if self.device.type == "cuda":
+                columns = columns.pin_memory()  # else the copy would wait for the device
+            start = epoch % self.epochs * self.count
+            self.stream[:, start : start + self.count].copy_(columns, non_blocking=True)
+        self._uploaded = wanted
+
+    def batch_at(self, iteration: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (batch, C, H, W) and labels (batch,) of one iteration, augmented.
+
+        `iteration` has the shape () and lies on the device; it must have been prepared.
+        """
+        place = (iteration * self.batch_size + self.within) % (self.epochs * self.count)
+        image, offset, flip = self.stream[:, place]
+        return self.crop(image, offset, flip), self.train_labels[image]
 
     def train_batch(self, iteration: int) -> tuple[Tensor, Tensor]:
-        """Images (batch, C, H, W) and labels (batch,) of one iteration, augmented."""
-        parts = [
-            tuple(column[where] for column in self._epoch(epoch))
-            for epoch, where in positions(iteration, self.batch_size, self.count)
-        ]
-        image, offset, flip = (torch.cat(columns) for columns in zip(*parts, strict=True))
-        return self.crop(image, offset, flip), self.train_labels[image]
+        """`batch_at` for a number on the host."""
+        self.prepare(iteration)
+        return self.batch_at(torch.tensor(iteration, device=self.device))
 
     def crop(self, image: Tensor, offset: Tensor, flip: Tensor) -> Tensor:
         """The given training images at the given crop offsets, flipped or not; each (batch,)."""
@@ -114,8 +126,11 @@ class Pixels:
 
     def test_batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Test images and labels `start` ... `stop`-1, the single view."""
-        x = self._centre(self.test_images[start:stop], self.mean)
-        return x, self.test_labels[start:stop]
+        return self.test_images_at(torch.arange(start, stop, device=self.device))
+
+    def test_images_at(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Test images and labels of the given numbers (batch,), the single view."""
+        return self._centre(self.test_images[index], self.mean), self.test_labels[index]
 
     def plain_train_batch(self, start: int, stop: int) -> Tensor:
         """Training images `start` ... `stop`-1 in canonical order, without augmentation."""

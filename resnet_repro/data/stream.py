@@ -35,19 +35,3 @@ def epoch_chance(seed: int, epoch: int, count: int, offsets: int, flips: bool) -
         offset=((draw >> np.uint64(1)) % np.uint64(offsets)).astype(np.int64),
         flip=(draw & np.uint64(1)).astype(np.int64) * int(flips),
     )
-
-
-def positions(iteration: int, batch_size: int, count: int) -> list[tuple[int, slice]]:
-    """Where batch `iteration` lies in the stream: (epoch, slice within it), in order.
-
-    The stream runs over epoch borders, so every batch has `batch_size` images.
-    """
-    parts = []
-    start = iteration * batch_size
-    stop = start + batch_size
-    while start < stop:
-        epoch, first = divmod(start, count)
-        last = min(first + stop - start, count)
-        parts.append((epoch, slice(first, last)))
-        start += last - first
-    return parts

@@ -15,6 +15,7 @@ from resnet_repro.records.provenance import processor_name
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 SWITCHES = ("auto", "on", "off")
+MOST_SHAPES = 64  # compiled forms of a block before there is an error
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Device:
     precision: str  # fp32, tf32, bf16
     threads: int
     kernels: bool = False  # own CPU kernels (resnet_repro.kernels)
+    compile: bool = False  # torch.compile of the repeated block
+    graph: bool = False  # a step as one CUDA graph
 
     @property
     def torch(self) -> torch.device:
@@ -42,17 +45,24 @@ def choose(
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
+    *,
     kernels: str = "auto",
+    compile: str = "auto",
+    graph: str = "auto",
 ) -> Device:
     """Settle `auto` and check that this machine can do what is asked.
 
     `auto` takes CUDA, then the CPU (MPS on request: its float64 gaps make it the slower
-    surprise), and bf16 where the hardware multiplies it. Raises UserError otherwise.
+    surprise), bf16 where the hardware multiplies it, and of the fast paths those that are faster
+    on such a device. Raises UserError otherwise.
     """
     if device not in DEVICES:
         raise UserError(f"unknown device '{device}': give one of {', '.join(DEVICES)}")
     if precision not in PRECISIONS:
         raise UserError(f"unknown precision '{precision}': give one of {', '.join(PRECISIONS)}")
+    for switch in (kernels, compile, graph):
+        if switch not in SWITCHES:
+            raise UserError(f"unknown setting '{switch}': give one of {', '.join(SWITCHES)}")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
@@ -63,24 +73,33 @@ def choose(
         precision = "bf16" if _multiplies_bf16(device) else "fp32"
     if precision == "tf32" and device != "cuda":
         raise UserError(f"tf32 exists on CUDA only: give --precision fp32 or bf16 on {device}")
+    if graph == "on" and device != "cuda":
+        raise UserError("only CUDA has graphs: give --device cuda or --graph auto")
+    compiled = compile == "on" or (compile == "auto" and device == "cuda")
     return Device(
-        device, precision, threads or torch.get_num_threads(), _kernels(device, precision, kernels)
+        device,
+        precision,
+        threads or torch.get_num_threads(),
+        kernels=_use_kernels(device, precision, kernels, compiled),
+        compile=compiled,
+        graph=graph != "off" and device == "cuda",
     )
 
 
-def _kernels(device: str, precision: str, asked: str) -> bool:
+def _use_kernels(device: str, precision: str, asked: str, compiled: bool) -> bool:
     """Whether to use the CPU kernels; `auto` where they were measured to be faster.
 
     That is AVX2: processors with AVX-512 or bf16 have faster convolutions in PyTorch.
     """
-    if asked not in SWITCHES:
-        raise UserError(f"unknown setting '{asked}': give one of {', '.join(SWITCHES)}")
-    fits = device == "cpu" and precision == "fp32"
+    fits = device == "cpu" and precision == "fp32" and not compiled
     if asked == "auto":
         fast = torch.backends.cpu.get_cpu_capability() == "AVX2"
         return fits and fast and cpu_kernels.available()
     if asked == "on" and not fits:
-        raise UserError("the CPU kernels compute in fp32: give --device cpu --precision fp32")
+        raise UserError(
+            "the CPU kernels compute in fp32 and are not compiled: "
+            "give --device cpu --precision fp32 --compile off"
+        )
     if asked == "on" and not cpu_kernels.available():
         raise UserError(
             "the CPU kernels are not built: install the package with a C++ compiler at hand "
@@ -101,7 +120,7 @@ def _multiplies_bf16(device: str) -> bool:
 
 @contextlib.contextmanager
 def computing(device: Device) -> Iterator[None]:
-    """Set threads and float32 arithmetic for a run, and put them back after it."""
+    """Set threads, float32 arithmetic and the compiler for a run, and put them back after it."""
     threads = torch.get_num_threads()
     before = torch.get_float32_matmul_precision()
     cudnn = torch.backends.cudnn.allow_tf32
@@ -109,13 +128,46 @@ def computing(device: Device) -> Iterator[None]:
     torch.set_float32_matmul_precision("high" if device.precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = device.precision == "tf32"
     try:
-        yield
+        with _compiler(device):
+            yield
     finally:
         torch.set_num_threads(threads)
         torch.set_float32_matmul_precision(before)
         torch.backends.cudnn.allow_tf32 = cudnn
 
 
+def _compiler(device: Device) -> contextlib.AbstractContextManager[None]:
+    """Room for every shape of the block, and an error instead of slow code beyond it.
+
+    Dynamo's own limit is eight, after which it goes back to uncompiled code without a word; a
+    block has up to five shapes, in training and in evaluation.
+    """
+    if not device.compile:
+        return contextlib.nullcontext()
+    import torch._dynamo  # slow to import
+
+    patched: contextlib.AbstractContextManager[None] = torch._dynamo.config.patch(
+        recompile_limit=MOST_SHAPES, fail_on_recompile_limit_hit=True
+    )
+    return patched
+
+
+def uncompiled(device: Device) -> contextlib.AbstractContextManager[None]:
+    """For what runs once, or hooks into blocks: compiled blocks run as they were written."""
+    if not device.compile:
+        return contextlib.nullcontext()
+    stance: contextlib.AbstractContextManager[None] = torch.compiler.set_stance("force_eager")
+    return stance
+
+
 def autocast(device: Device) -> torch.autocast:
-    """bf16 for convolutions and the linear layer; does nothing at other precisions."""
-    return torch.autocast(device.kind, dtype=torch.bfloat16, enabled=device.precision == "bf16")
+    """bf16 for convolutions and the linear layer; does nothing at other precisions.
+
+    Weights are not cached between uses: each has one, and a captured graph must cast them anew.
+    """
+    return torch.autocast(
+        device.kind,
+        dtype=torch.bfloat16,
+        enabled=device.precision == "bf16",
+        cache_enabled=False,
+    )

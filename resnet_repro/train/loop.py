@@ -17,12 +17,12 @@ import safetensors.torch
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.layers import layer_responses
-from resnet_repro.evaluate.single_view import recompute_bn, single_view_error
+from resnet_repro.evaluate.single_view import recompute_bn
 from resnet_repro.models.names import parse_cifar
 from resnet_repro.records import provenance, schema, store
 from resnet_repro.records.files import write_atomic
 from resnet_repro.train import checkpoint
-from resnet_repro.train.device import Device, computing
+from resnet_repro.train.device import Device, computing, uncompiled
 from resnet_repro.train.recipe import Recipe
 from resnet_repro.train.trainer import Trainer
 
@@ -195,11 +195,12 @@ def _measure(
     recipe = job.recipe
     norms = trainer.gradient_norms()
     if progress.iteration == recipe.iterations and recipe.bn_statistics == "recomputed":
-        recompute_bn(trainer.model, trainer.pixels)
-    test_loss, test_error = single_view_error(trainer.model, trainer.pixels)
+        with uncompiled(job.device):
+            recompute_bn(trainer.model, trainer.pixels)
+    test_loss, test_error = trainer.test()
     row: store.Row = {
         "iteration": progress.iteration,
-        "lr": trainer.optimizer.param_groups[0]["lr"],
+        "lr": trainer.rate(progress.iteration),
         "train_loss": loss,
         "train_error": error,
         "test_loss": test_loss,
@@ -255,6 +256,8 @@ def _sitting(job: Job) -> dict[str, Any]:
         "precision": job.device.precision,
         "threads": job.device.threads,
         "kernels": job.device.kernels,
+        "compile": job.device.compile,
+        "cuda_graph": job.device.graph,
         "commit": commit,
         "dirty": dirty,
     }
@@ -263,8 +266,6 @@ def _sitting(job: Job) -> dict[str, Any]:
 def _execution(job: Job, progress: _Progress) -> schema.Execution:
     return schema.Execution(
         versions=provenance.versions(),
-        compile=False,
-        cuda_graph=False,
         channels_last=True,
         world_size=1,
         command=job.command,
@@ -283,7 +284,8 @@ def _finish(
     status: str,
 ) -> schema.Result:
     """Measure what is measured once, and write the record's last files."""
-    responses = layer_responses(trainer.model, trainer.pixels)
+    with uncompiled(job.device):
+        responses = layer_responses(trainer.model, trainer.pixels)
     store.write_table(
         job.folder / "layers.csv",
         schema.LAYERS,
@@ -329,4 +331,4 @@ def _write_weights(job: Job, trainer: Trainer) -> float | None:
     }
     write_atomic(job.folder / "weights.safetensors", safetensors.torch.save(half))
     trainer.model.load_state_dict(half)
-    return single_view_error(trainer.model, trainer.pixels)[1]
+    return trainer.test()[1]

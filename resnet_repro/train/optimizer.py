@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from resnet_repro.train.recipe import Recipe
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe, lr: float) -> torch.optim.SGD:
+def make_optimizer(model: nn.Module, recipe: Recipe, lr: float | Tensor) -> torch.optim.SGD:
     """SGD with momentum (section 3.4) over all parameters of `model`.
 
     `weight_decay_on` = `weights` spares batch normalisation and biases, that is every
-    parameter of one dimension.
+    parameter of one dimension. A rate given as a tensor can be changed on the device.
     """
     parameters = list(model.parameters())
     spared = [p for p in parameters if p.ndim == 1 and recipe.weight_decay_on == "weights"]
@@ -20,7 +20,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe, lr: float) -> torch.optim.S
     groups = [{"params": decayed}]
     if spared:
         groups.append({"params": spared, "weight_decay": 0.0})  # type: ignore[dict-item]
-    return torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         groups,
         lr=lr,
         momentum=recipe.momentum,
@@ -28,23 +28,39 @@ def make_optimizer(model: nn.Module, recipe: Recipe, lr: float) -> torch.optim.S
         nesterov=recipe.momentum_form == "nesterov",
         fused=True,
     )
+    if recipe.momentum > 0:
+        # Zeros instead of none, so that the first step is computed as all others are.
+        for parameter in parameters:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
-def set_learning_rate(optimizer: torch.optim.SGD, lr: float, recipe: Recipe) -> None:
-    """Change the rate; in Caffe's form the momentum keeps the scale of the rate it was made at.
+def momentum_buffers(optimizer: torch.optim.SGD) -> list[Tensor]:
+    """Every parameter's momentum, in the optimiser's order; none without momentum."""
+    return [state["momentum_buffer"] for state in optimizer.state.values()]
+
+
+def rescale_momentum(optimizer: torch.optim.SGD, factor: float | Tensor, recipe: Recipe) -> None:
+    """Keep Caffe's momentum across a change of the rate: `factor` = old rate / new rate.
 
     Caffe:   v <- mu v + lr g,  w <- w - v.
     PyTorch: b <- mu b + g,     w <- w - lr b.
     The two agree while lr stands still, with v = lr b. At a change Caffe's v is kept, so b is
-    multiplied by old lr / new lr.
+    multiplied by old lr / new lr. Other forms of momentum are left as they are.
     """
+    buffers = momentum_buffers(optimizer)
+    if recipe.momentum_form == "caffe" and buffers:
+        torch._foreach_mul_(buffers, factor)
+
+
+def change_rate(optimizer: torch.optim.SGD, old: float, new: float, recipe: Recipe) -> None:
+    """Go from one learning rate to another, momentum as the recipe says.
+
+    The old one is given because reading it from the optimiser could wait for the device.
+    """
+    rescale_momentum(optimizer, old / new, recipe)
     for group in optimizer.param_groups:
-        old = group["lr"]
-        if old == lr:
-            continue
-        group["lr"] = lr
-        if recipe.momentum_form == "caffe":
-            for parameter in group["params"]:
-                buffer = optimizer.state.get(parameter, {}).get("momentum_buffer")
-                if buffer is not None:
-                    buffer.mul_(old / lr)
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(new)
+        else:
+            group["lr"] = new

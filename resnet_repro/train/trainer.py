@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -10,11 +11,15 @@ from torch import Tensor, nn
 
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.data.pixels import Pixels
+from resnet_repro.evaluate.single_view import SingleView
 from resnet_repro.kernels import use_kernels
 from resnet_repro.models import build
+from resnet_repro.models.blocks import BasicBlock
+from resnet_repro.train.capture import captured
 from resnet_repro.train.device import Device, autocast
-from resnet_repro.train.optimizer import make_optimizer, set_learning_rate
+from resnet_repro.train.optimizer import change_rate, make_optimizer, rescale_momentum
 from resnet_repro.train.recipe import Recipe
+from resnet_repro.train.warmup import Warmup
 
 STAGES = ("conv1", "layer1", "layer2", "layer3", "fc")
 
@@ -22,7 +27,10 @@ STAGES = ("conv1", "layer1", "layer2", "layer3", "fc")
 class Trainer:
     """Network, optimiser, data and the sums of the current interval, on one device.
 
-    `loss_sum` (nats) and `wrong_sum` (images) add up per batch without waiting for the device.
+    A step is what the host must do (upload the next epoch's chance, change the learning rate on
+    schedule) and what the device does, which reads and writes tensors alone: the iteration's
+    number, the rate, the warm-up's state and the sums are tensors, too. So the device's part can
+    be captured as a CUDA graph, and nothing waits for the device between two rows.
     """
 
     def __init__(
@@ -51,46 +59,89 @@ class Trainer:
         self.model = model.to(device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if device.kernels:
             use_kernels(self.model)
+        if device.compile:
+            compile_blocks(self.model)
         self.model.train()
-        self.warming = recipe.warmup_lr > 0
+        # The rate is a tensor of the type that the fused optimiser reads on this device.
+        real = torch.float64 if device.kind == "cpu" else torch.float32
+        self.scheduled = recipe.learning_rate(0)
+        self._scheduled = torch.tensor(self.scheduled, dtype=real, device=device.torch)
+        self.warming = recipe.warmup_lr > 0  # as the host knows it, at the last row
+        self.warmup = Warmup(recipe, device.torch, real) if self.warming else None
         self.warmup_ended: int | None = None
-        self.window: list[float] = []  # training error in % of the last batches, while warming
-        self.optimizer = make_optimizer(self.model, recipe, recipe.learning_rate(0, self.warming))
+        self._rate = (self.warmup.low if self.warmup else self._scheduled).clone()
+        self.optimizer = make_optimizer(self.model, recipe, self._rate)
+        self.iteration = torch.zeros((), dtype=torch.int64, device=device.torch)
         self.loss_sum = torch.zeros((), device=device.torch)
         self.wrong_sum = torch.zeros((), dtype=torch.int64, device=device.torch)
+        self._replay: Callable[[], None] | None = None
+        self._view = SingleView(self.model, self.pixels, captured if device.graph else None)
 
     def step(self, iteration: int) -> None:
         """One step of SGD on batch `iteration` (the first is 0)."""
-        lr = self.recipe.learning_rate(iteration, self.warming)
-        set_learning_rate(self.optimizer, lr, self.recipe)
-        x, labels = self.pixels.train_batch(iteration)
+        self.pixels.prepare(iteration)
+        self._follow_schedule(iteration)
+        self.iteration.fill_(iteration)
+        if not self.device.graph:
+            self._compute()
+            return
+        if self._replay is None:
+            self._replay = captured(self._compute, self._tensors().values())
+        self._replay()
+
+    def _follow_schedule(self, iteration: int) -> None:
+        scheduled = self.recipe.learning_rate(iteration)
+        if scheduled == self.scheduled:
+            return
+        if not self.warming:  # else the device compares the rates at each step
+            change_rate(self.optimizer, self.scheduled, scheduled, self.recipe)
+        self._scheduled.fill_(scheduled)
+        self.scheduled = scheduled
+
+    def _compute(self) -> None:
+        """The device's part of a step."""
+        x, labels = self.pixels.batch_at(self.iteration)
         with autocast(self.device):
             logits: Tensor = self.model(x)
             loss = F.cross_entropy(logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimizer.step()
         wrong = (logits.detach().argmax(1) != labels).sum()
+        if self.warming and self.warmup:
+            rate = self.warmup.rate(self._scheduled)
+            rescale_momentum(self.optimizer, self._rate / rate, self.recipe)
+            self._rate.copy_(rate)
+            self.warmup.note(self.iteration, wrong)
+        self.optimizer.step()
         self.loss_sum += loss.detach()
         self.wrong_sum += wrong
-        if self.warming:
-            self._end_warmup(iteration, 100.0 * wrong.item() / len(labels))
-
-    def _end_warmup(self, iteration: int, error: float) -> None:
-        """Leave the low rate once the last batches' mean training error is low enough (4.2)."""
-        self.window = [*self.window, error][-self.recipe.warmup_window :]
-        full = len(self.window) == self.recipe.warmup_window
-        if full and sum(self.window) / len(self.window) < self.recipe.warmup_error:
-            self.warming = False
-            self.warmup_ended = iteration + 1
 
     def take_interval(self, steps: int) -> tuple[float, float]:
-        """Mean training loss in nats and error in % over the `steps` since the last call."""
+        """Mean training loss in nats and error in % over the `steps` since the last call.
+
+        Waits for the device, and learns from it whether the warm-up has ended.
+        """
         loss = self.loss_sum.item() / steps
         error = 100.0 * self.wrong_sum.item() / (steps * self.recipe.batch_size)
         self.loss_sum.zero_()
         self.wrong_sum.zero_()
+        if self.warming and self.warmup and not self.warmup.cold.item():
+            self.warming, self.warmup_ended = False, int(self.warmup.ended.item())
+            # The last update may still have been at the low rate.
+            factor = self._rate / self._scheduled
+            rescale_momentum(self.optimizer, factor, self.recipe)
+            self._rate.copy_(self._scheduled)
+            self._replay = None  # steps have become shorter
         return loss, error
+
+    def test(self) -> tuple[float, float]:
+        """Mean cross-entropy in nats and top-1 error in % of the single view (section 4.2)."""
+        return self._view.error()
+
+    def rate(self, iteration: int) -> float:
+        """The learning rate of the update that completed `iteration`, at or before the last row."""
+        cold = self.warmup and (self.warming or iteration <= (self.warmup_ended or 0))
+        return self.recipe.warmup_lr if cold else self.scheduled
 
     def gradient_norms(self) -> dict[str, float]:
         """Euclidean norm of each stage's loss gradient at the last step (weight decay apart)."""
@@ -101,36 +152,44 @@ class Trainer:
                 squares[stage] += parameter.grad.float().square().sum().item()
         return {stage: square**0.5 for stage, square in squares.items()}
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
-        """Tensors and plain values from which `load` goes on bit for bit."""
+    def _tensors(self) -> dict[str, Tensor]:
+        """Every tensor that steps change and that outlives them, by its name in checkpoints."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         for name, parameter in self.model.named_parameters():
-            buffer = self.optimizer.state.get(parameter, {}).get("momentum_buffer")
-            if buffer is not None:
-                tensors[f"momentum.{name}"] = buffer
-        tensors["loss_sum"], tensors["wrong_sum"] = self.loss_sum, self.wrong_sum
+            state = self.optimizer.state.get(parameter, {})
+            tensors |= {f"momentum.{name}": v for k, v in state.items() if k == "momentum_buffer"}
+        tensors |= {"loss_sum": self.loss_sum, "wrong_sum": self.wrong_sum, "rate": self._rate}
+        if self.warmup:
+            tensors |= {f"warmup.{k}": v for k, v in self.warmup.tensors().items()}
+        return tensors
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
+        """Tensors and plain values from which `load` goes on bit for bit."""
         plain: dict[str, object] = {
-            "lr": self.optimizer.param_groups[0]["lr"],
+            "scheduled": self.scheduled,
             "warming": self.warming,
             "warmup_ended": self.warmup_ended,
-            "window": self.window,
         }
-        return tensors, plain
+        return self._tensors(), plain
 
+    @torch.no_grad()
     def load(self, tensors: dict[str, Tensor], plain: dict[str, object]) -> None:
-        """Take over a state. Raises KeyError or RuntimeError when it is another network's."""
-        own = {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}
-        self.model.load_state_dict(own)
-        for group in self.optimizer.param_groups:
-            group["lr"] = plain["lr"]
-        for name, parameter in self.model.named_parameters():
-            saved = tensors.get(f"momentum.{name}")
-            if saved is not None:
-                # empty_like keeps the parameter's memory layout, on which sums' order depends.
-                buffer = torch.empty_like(parameter).copy_(saved)
-                self.optimizer.state[parameter]["momentum_buffer"] = buffer.detach()
-        self.loss_sum.copy_(tensors["loss_sum"])
-        self.wrong_sum.copy_(tensors["wrong_sum"])
+        """Take over a state. Raises KeyError when it is another network's."""
+        # Copied into the tensors there are: they keep their memory layout, on which the order
+        # of sums depends, and a captured graph goes on reading them.
+        own = self._tensors()
+        if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in tensors.items()}:
+            raise KeyError("tensors of another network")
+        for name, live in own.items():
+            live.copy_(tensors[name])
+        self.scheduled = float(cast(float, plain["scheduled"]))
+        self._scheduled.fill_(self.scheduled)
         self.warming = bool(plain["warming"])
         self.warmup_ended = cast("int | None", plain["warmup_ended"])
-        self.window = list(cast("list[float]", plain["window"]))
+
+
+def compile_blocks(model: nn.Module, backend: str | Callable[..., object] = "inductor") -> None:
+    """Compile the repeated block, once for each of its shapes however deep the network is."""
+    for module in model.modules():
+        if isinstance(module, BasicBlock):
+            module.compile(fullgraph=True, dynamic=False, backend=backend)
