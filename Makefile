@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test test-fast lint report counts clean
+.PHONY: demo test test-fast lint report counts bench clean
 
 demo: $(VENV)/.ready
 	$(RUN) -m resnet_repro run demo --jobs 2 --figures-dir figures
@@ -21,7 +21,7 @@ lint: $(VENV)/.ready-dev
 	$(VENV)/bin/lint-imports
 
 report: $(VENV)/.ready
-	$(RUN) -m resnet_repro report --readme README.md
+	$(RUN) -m resnet_repro report --readme README.md --results-page docs/results.md
 
 $(VENV)/.ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +41,11 @@ counts: $(VENV)/.ready
 	for network in $(COUNTED); do \
 		$(RUN) -m resnet_repro describe $$network --out results/recorded/counts/$$network.json || exit 1; \
 	done
+
+# Minutes to an hour, on a machine that does nothing else. BENCH holds options, such as
+# BENCH="--data-root data --peer ../pytorch_resnet_cifar10"; --help lists them.
+bench: $(VENV)/.ready
+	$(RUN) -m benchmarks.cifar $(BENCH)
 
 clean:
 	rm -rf $(VENV) results/local figures/demo_degradation.*

@@ -55,6 +55,23 @@ ARTIFACT = Artifact(
         *(_deeper_is_worse("test_error", d, s) for s, d in pairwise(PLAIN)),
         # plain-32 against plain-20 is left out: the paper's own curves end at 1.2 and 1.4 %.
         *(_deeper_is_worse("train_error", d, s) for s, d in ((32, 44), (44, 56), (56, 110))),
+        # Residual nets reverse it. ResNet-110 against ResNet-56 is left out: both end at 0.07 %.
+        *(
+            Claim(
+                f"ResNet-{d} has a lower training error than ResNet-{s}",
+                higher=f"resnet{s}",
+                lower=f"resnet{d}",
+            )
+            for s, d in pairwise(PLAIN)
+        ),
+        *(
+            Claim(
+                f"At {d} layers the residual net has a lower training error than the plain one",
+                higher=f"plain{d}",
+                lower=f"resnet{d}",
+            )
+            for d in PLAIN
+        ),
         *(
             Claim(
                 f"ResNet-{d} has a lower test error than ResNet-{s}",

@@ -49,15 +49,20 @@ class Published:
 class Claim:
     """A statement of the paper as an inequality: `higher`'s metric exceeds `lower`'s.
 
-    `final` compares the last row of each run, `throughout` every row. The metric `layer_std`
-    is the mean over the 3x3 layers of the std of their responses (Fig. 7); it is final only.
+    `final` compares the last row of each run, `first` the first, `throughout` every row. The
+    metric `layer_std` is the mean over the 3x3 layers of the std of their responses (Fig. 7); it
+    is final only. With a `margin`, in the metric's unit, the claim is that the two differ by less
+    than that, whichever is higher. The metric `gradient_norm` is each stage's gradient at every
+    row, and the claim that `higher`'s norm is at least the part `factor` of `lower`'s.
     """
 
     text: str
     higher: str
     lower: str
-    metric: Literal["test_error", "train_error", "layer_std"] = "train_error"
-    scope: Literal["final", "throughout"] = "final"
+    metric: Literal["test_error", "train_error", "layer_std", "gradient_norm"] = "train_error"
+    scope: Literal["final", "first", "throughout"] = "final"
+    margin: float | None = None
+    factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class Artifact:
     claims: tuple[Claim, ...] = ()
     figure: str = ""  # file stem of its figure; the artifact's name unless given
     counted: bool = False  # its networks are counted (`describe`), not trained
+    seeds: int = 1  # that it wants of every arm; as many as a published value stands for, if more
     notes: tuple[str, ...] = ()  # what its table cannot say of itself, shown under it
 
     @property

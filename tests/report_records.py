@@ -30,6 +30,7 @@ class Fake:
     rows: int = 8
     dirty: bool = False
     digest: str = "0" * 64
+    gradients: tuple[float, ...] = (0.5,) * 5  # norm of each stage, the same in every row
 
     @property
     def run(self) -> schema.RunId:
@@ -71,13 +72,9 @@ def _write(results: Path, fake: Fake) -> None:
     store.write_table(folder / "metrics.csv", schema.METRICS, metrics)
     timing = [{"iteration": i, "seconds": 10.0, "images_per_second": 1000.0} for i in iterations]
     store.write_table(folder / "timing.csv", schema.TIMING, timing)
-    names = schema.GRADIENTS[1:]
-    gradients = [{"iteration": float(i), **dict.fromkeys(names, 0.5)} for i in iterations]
-    store.write_table(
-        folder / "gradients.csv",
-        schema.GRADIENTS,
-        [{**row, "iteration": int(row["iteration"])} for row in gradients],
-    )
+    norms = dict(zip(schema.GRADIENTS[1:], fake.gradients, strict=True))
+    gradients: list[dict[str, object]] = [{"iteration": i, **norms} for i in iterations]
+    store.write_table(folder / "gradients.csv", schema.GRADIENTS, gradients)
     layers: list[dict[str, object]] = [{"layer": 1, "name": "conv1", "std": 1.5}]
     store.write_table(folder / "layers.csv", schema.LAYERS, layers)
     store.write_result(

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import seaborn  # type: ignore[import-untyped, unused-ignore]
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -23,6 +24,7 @@ from resnet_repro.paper.published import curve
 from resnet_repro.report import figures
 from resnet_repro.report.curves import Panel, training_curves
 from resnet_repro.report.frames import View, make_view, read_frames
+from resnet_repro.report.sketch import sketch
 from tests.report_records import Fake, write
 
 PLAIN = (Fake("plain20", 9.7, 1.4, rows=16), Fake("plain56", 13.2, 6.0, rows=16))
@@ -200,7 +202,10 @@ def overlaps(figure: Figure) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("protocol", ["paper", "short"])
-@pytest.mark.parametrize("artifact", ["fig1", "fig6", "table6", "demo"])
+@pytest.mark.parametrize(
+    "artifact",
+    ["fig1", "fig6", "table6", "demo", "shortcuts_cifar", "warmup110", "gradients_cifar"],
+)
 def test_no_words_lie_on_words(tmp_path: Path, artifact: str, protocol: str) -> None:
     arms = artifacts.load(artifact).artifact.arms
     fakes = [
@@ -210,6 +215,17 @@ def test_no_words_lie_on_words(tmp_path: Path, artifact: str, protocol: str) -> 
     ]
     with figures.style():
         assert overlaps(draw(view_of(tmp_path, artifact, *fakes))) == []
+
+
+def test_the_palette_is_seaborns_colour_blind_one() -> None:
+    assert list(figures.palette()) == list(seaborn.color_palette("colorblind"))
+
+
+def test_two_arms_of_one_network_differ_in_colour_and_name() -> None:
+    arms = artifacts.load("warmup110").artifact.arms
+    hues = figures.arm_colours(arms)
+    assert hues["resnet110"] == figures.colour("resnet110") != hues["resnet110-nowarmup"]
+    assert [figures.arm_label(arm) for arm in arms] == ["ResNet-110", "ResNet-110 (nowarmup)"]
 
 
 def test_colours_go_by_depth() -> None:
@@ -322,3 +338,87 @@ def test_the_papers_curve_is_drawn_where_the_paper_has_it(tmp_path: Path) -> Non
     points = curve("fig1", "plain-56", "test")
     drawn = [ys(line) for line in right.get_lines()]
     assert points["error_pct"].tolist() in drawn
+
+
+# Our own artifacts
+
+
+def test_warm_up_is_drawn_at_the_start_and_whole_beside_one_curve_of_the_paper(
+    tmp_path: Path,
+) -> None:
+    arms = artifacts.load("warmup110").artifact.arms
+    fakes = [Fake(arm.name, 7.0, 0.2, network=arm.network, rows=64) for arm in arms]
+    first, whole = draw(view_of(tmp_path, "warmup110", *fakes)).axes
+    assert first.get_xlim() == (0, 8_000)
+    assert first.get_ylim() == (0, 100)
+    assert whole.get_xlim() == (0, 64_000)
+    assert whole.get_ylim() == (0, 20)
+    assert len(first.get_lines()) == 4  # two arms, training and test
+    assert len(whole.get_lines()) == 6  # the paper drew its warm-up alone
+    assert ends(whole).count((64_000, 7.0)) == 2
+    ticks = [t.get_text() for t in first.get_xticklabels()]
+    assert ticks == ["0", "0.2", "0.4", "0.6", "0.8"]
+
+
+def test_each_seed_of_each_shortcut_is_a_dot_beside_its_mean(tmp_path: Path) -> None:
+    errors = {"resnet20": (8.6, 8.8), "resnet20-B": (8.4,), "resnet56-C": (7.0,)}
+    fakes = [Fake(a, e, seed=s) for a, values in errors.items() for s, e in enumerate(values)]
+    twenty, fifty_six = draw(view_of(tmp_path, "shortcuts_cifar", *fakes)).axes
+    assert [t.get_text() for t in twenty.get_xticklabels()] == ["A", "B", "C"]
+    assert (twenty.get_title(), fifty_six.get_title()) == ("20 layers", "56 layers")
+    dots = [ys(line) for line in twenty.get_lines() if line.get_label() == "each seed"]
+    assert dots == [[8.6, 8.8], [8.4]]
+    means = [ys(container[0]) for container in twenty.containers]
+    assert means == [[pytest.approx(8.7)], [8.4]]
+    hollow = [ys(line) for line in twenty.get_lines() if "published" in str(line.get_label())]
+    assert hollow == [[8.75]]
+    # s^2 = (4 * 0.0256 + 1 * 0.02) / 5 = 0.02448, t(0.975, 5) = 2.570582: 0.402196 / sqrt(n)
+    (segments,) = twenty.containers[1][2]
+    low, high = segments.get_segments()[0][:, 1]
+    assert (high - low) / 2 == pytest.approx(0.402196, abs=1e-5)
+
+
+def test_published_errors_are_no_yardstick_of_a_shorter_protocol(tmp_path: Path) -> None:
+    view = view_of(tmp_path, "shortcuts_cifar", Fake("resnet20", 12.9, protocol="short"))
+    figure = draw(view)
+    assert "published" not in words(figure)
+    twenty, fifty_six = figure.axes
+    assert len(twenty.get_yticks()) > 0
+    assert len(fifty_six.get_yticks()) == 0  # nothing recorded, so no scale
+
+
+def test_gradient_norms_are_averaged_by_their_logarithm(tmp_path: Path) -> None:
+    fakes = [
+        Fake("plain20", seed=0, gradients=(0.1, 0.5, 0.5, 0.5, 0.5)),
+        Fake("plain20", seed=1, gradients=(0.4, 0.5, 0.5, 0.5, 0.5)),
+        Fake("resnet56", gradients=(0.0, 0.5, 0.5, 0.5, 0.5)),
+    ]
+    left, right = draw(view_of(tmp_path, "gradients_cifar", *fakes)).axes
+    assert left.get_yscale() == right.get_yscale() == "log"
+    assert left.get_ylim() == right.get_ylim()
+    first = left.get_lines()[0]
+    assert ys(first) == pytest.approx([0.2] * 8)  # sqrt(0.1 * 0.4)
+    assert first.get_linestyle() == "--"
+    assert len(left.get_lines()) == len(right.get_lines()) == 5
+    assert all(math.isnan(y) for y in ys(right.get_lines()[0]))  # 0 is not on this axis
+    assert {line.get_linestyle() for line in right.get_lines()} == {"-"}
+
+
+def test_a_sketch_shows_the_curve_and_breaks_where_a_run_did() -> None:
+    svg = sketch([1_000, 2_000, 3_000], [80.0, math.nan, 20.0], [40.0, 30.0, 0.0], "#0173b2")
+    root = ElementTree.fromstring(svg)
+    lines = [e for e in root if e.tag.endswith("polyline")]
+    # x = 44 + 520 * iteration / 3000; y = 208 - 198 * error / 80
+    assert [line.get("points") for line in lines] == [
+        "217.3,10.0",
+        "564.0,158.5",
+        "217.3,109.0 390.7,133.8 564.0,208.0",
+    ]
+    assert [line.get("stroke-dasharray") for line in lines] == ["5 3", "5 3", None]
+    labels = [e.text for e in root if e.tag.endswith("text")]
+    assert {"80", "3,000"} <= set(labels)
+
+
+def test_a_sketch_of_nothing_finite_is_still_a_picture() -> None:
+    root = ElementTree.fromstring(sketch([10], [math.nan], [math.nan], "#000000"))
+    assert not [e for e in root if e.tag.endswith("polyline")]

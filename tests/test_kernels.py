@@ -110,7 +110,7 @@ def test_moving_averages_are_batch_norms() -> None:
     ours, theirs = FusedBatchNorm2d(8), nn.BatchNorm2d(8)
     for step in range(3):
         x = 5 + 2 * randn(4, 8, 6, 6, seed=step)
-        norm_relu(ours, x)
+        norm_relu(ours, nn.ReLU(), x)
         theirs(x)
     for name, value in theirs.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[name], value)
@@ -121,7 +121,7 @@ def test_the_result_does_not_change_from_call_to_call() -> None:
     x, weight = randn(16, 16, 32, 32), randn(16, 16, 3, 3, seed=1)
     once, again = (
         with_gradients(
-            lambda x, w: norm_relu(FusedBatchNorm2d(16), _Convolution.apply(x, w), x),
+            lambda x, w: norm_relu(FusedBatchNorm2d(16), nn.ReLU(), _Convolution.apply(x, w), x),
             [x, weight],
             torch.ones_like(x),
             torch.float32,

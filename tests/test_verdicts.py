@@ -13,6 +13,7 @@ from resnet_repro.paper.published import PublishedValue, published_for
 from resnet_repro.report.verdicts import (
     Outcome,
     claim_final,
+    claim_similar,
     claim_throughout,
     compare,
     half_width,
@@ -214,6 +215,51 @@ def test_a_claim_on_three_seeds_goes_by_the_interval(
     assert (found.verdict, found.label) == (expected, expected)
 
 
+@pytest.mark.parametrize(
+    ("differences", "expected"),
+    [
+        # standard deviation 0.2 each: h = 0.496828 as above
+        ([-0.2, 0.0, 0.2], "holds"),  # 0.497 < 0.84
+        ([0.1, 0.3, 0.5], "holds"),  # 0.3 + 0.497 < 0.84
+        ([0.2, 0.4, 0.6], "inconclusive"),  # 0.4 + 0.497 > 0.84
+        ([-0.2, -0.4, -0.6], "inconclusive"),
+        ([1.1, 1.3, 1.5], "inconclusive"),  # 1.3 - 0.497 < 0.84
+        ([1.2, 1.4, 1.6], "fails"),  # 1.4 - 0.497 > 0.84
+        ([-1.2, -1.4, -1.6], "fails"),
+    ],
+)
+def test_similar_means_that_the_whole_interval_lies_within_the_margin(
+    differences: list[float], expected: str
+) -> None:
+    found = claim_similar(differences, 0.84)
+    assert found.half_width == pytest.approx(0.496828, abs=1e-5)
+    assert (found.verdict, found.detail) == (expected, "final values, margin 0.84")
+
+
+@pytest.mark.parametrize(
+    ("difference", "expected"),
+    [
+        (0.5, "holds (one seed)"),
+        (-0.5, "holds (one seed)"),
+        (0.9, "fails (one seed)"),
+        (-0.9, "fails (one seed)"),
+        (0.84, "inconclusive (one seed)"),
+    ],
+)
+def test_similar_on_one_seed_goes_by_the_difference_and_says_so(
+    difference: float, expected: str
+) -> None:
+    assert claim_similar([difference], 0.84).label == expected
+    assert claim_similar([], 0.84).verdict == "missing"
+
+
+def test_a_claim_about_every_row_may_have_a_floor() -> None:
+    assert claim_throughout([[-0.9, 0.5]], floor=-1.0).verdict == "holds"
+    found = claim_throughout([[-1.1, 0.5, 0.5]], floor=-1.0)
+    assert (found.verdict, found.detail) == ("inconclusive", "in 2 of 3 rows")
+    assert claim_throughout([[-1.0, -2.0]], floor=-1.0).verdict == "fails"
+
+
 def test_a_claim_about_every_row() -> None:
     # rows averaged over the two seeds: 1.0, 0.5, 3.0
     found = claim_throughout([[2.0, -1.0, 3.0], [0.0, 2.0, 3.0]])
@@ -278,3 +324,11 @@ def test_a_claim_and_its_opposite_never_both_hold(differences: list[float]) -> N
     here, there = claim_final(differences), claim_final([-d for d in differences])
     opposite = {"holds": "fails", "fails": "holds", "inconclusive": "inconclusive"}
     assert there.verdict == opposite[here.verdict]
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=6), st.floats(0.01, 3))
+def test_similar_does_not_depend_on_which_arm_is_named_first(
+    differences: list[float], margin: float
+) -> None:
+    here, there = (claim_similar(d, margin) for d in (differences, [-x for x in differences]))
+    assert here.verdict == there.verdict

@@ -45,14 +45,16 @@ class SubsamplePad(nn.Module):
         return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
 
 
-def norm_relu(norm: nn.BatchNorm2d, x: Tensor, residual: Tensor | None = None) -> Tensor:
+def norm_relu(
+    norm: nn.BatchNorm2d, relu: nn.ReLU, x: Tensor, residual: Tensor | None = None
+) -> Tensor:
     """relu(norm(x) + residual), in one operation where there is one (Fig. 2)."""
     if isinstance(norm, FusedBatchNorm2d) and norm.fuses(x):
         return norm.with_relu(x, residual)
     out: Tensor = norm(x)
     if residual is not None:
         out += residual
-    return F.relu(out, inplace=True)
+    return relu(out)  # type: ignore[no-any-return]
 
 
 def make_downsample(
@@ -89,6 +91,7 @@ class BasicBlock(nn.Module):
         super().__init__()
         self.conv1 = conv3x3(in_channels, channels, stride)
         self.bn1 = norm_layer(channels)
+        self.relu = nn.ReLU(inplace=True)
         self.conv2 = conv3x3(channels, channels)
         self.bn2 = norm_layer(channels)
         self.residual = shortcut != "none"
@@ -98,8 +101,8 @@ class BasicBlock(nn.Module):
         residual = None
         if self.residual:
             residual = x if self.downsample is None else self.downsample(x)
-        out = norm_relu(self.bn1, self.conv1(x))
-        return norm_relu(self.bn2, self.conv2(out), residual)
+        out = norm_relu(self.bn1, self.relu, self.conv1(x))
+        return norm_relu(self.bn2, self.relu, self.conv2(out), residual)
 
 
 class Bottleneck(nn.Module):
@@ -133,13 +136,14 @@ class Bottleneck(nn.Module):
         self.bn2 = norm_layer(channels)
         self.conv3 = conv1x1(channels, out_channels)
         self.bn3 = norm_layer(out_channels)
+        self.relu = nn.ReLU(inplace=True)
         self.downsample = make_downsample(shortcut, in_channels, out_channels, stride, norm_layer)
 
     def forward(self, x: Tensor) -> Tensor:
         residual = x if self.downsample is None else self.downsample(x)
-        out = norm_relu(self.bn1, self.conv1(x))
-        out = norm_relu(self.bn2, self.conv2(out))
-        return norm_relu(self.bn3, self.conv3(out), residual)
+        out = norm_relu(self.bn1, self.relu, self.conv1(x))
+        out = norm_relu(self.bn2, self.relu, self.conv2(out))
+        return norm_relu(self.bn3, self.relu, self.conv3(out), residual)
 
 
 class ChunkedBatchNorm2d(nn.BatchNorm2d):

@@ -31,6 +31,7 @@ class CifarResNet(nn.Module):
         blocks = depth // 6
         self.conv1 = conv3x3(in_channels, width)
         self.bn1 = norm_layer(width)
+        self.relu = nn.ReLU(inplace=True)
 
         def stage(in_channels: int, channels: int, stride: int) -> nn.Sequential:
             first = BasicBlock(in_channels, channels, stride, shortcut, norm_layer)
@@ -46,6 +47,6 @@ class CifarResNet(nn.Module):
         self.fc = nn.Linear(4 * width, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = norm_relu(self.bn1, self.conv1(x))
+        x = norm_relu(self.bn1, self.relu, self.conv1(x))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(torch.flatten(self.avgpool(x), 1))  # type: ignore[no-any-return]

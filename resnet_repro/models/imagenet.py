@@ -46,6 +46,7 @@ class ResNet(nn.Module):
             raise ValueError(f"no plain net of {depth} layers")
         self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = norm_layer(64)
+        self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         width = 64  # channels of the map the next block reads
 
@@ -74,7 +75,7 @@ class ResNet(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """The last stage's map: (N, in_channels, H, W) -> (N, C, H/32, W/32), rounded up."""
-        x = self.maxpool(norm_relu(self.bn1, self.conv1(x)))
+        x = self.maxpool(norm_relu(self.bn1, self.relu, self.conv1(x)))
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:

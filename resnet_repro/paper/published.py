@@ -12,15 +12,17 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Literal
 
 from resnet_repro.artifacts import Published
+
+if TYPE_CHECKING:  # slow to import, and scripts that declare an artifact need only numbers
+    import pandas as pd
 
 FIGURES = ("fig1", "fig6")  # whose curves' last points stand for numbers that no table prints
 
 CIFAR_ITERATIONS = 64_000  # section 4.2: the length of every CIFAR-10 run of the paper
+CIFAR_BATCH = 128  # section 4.2: images an iteration
 
 _DATASETS = {"CIFAR-10": "cifar10", "ImageNet": "imagenet"}  # the paper's name -> ours
 
@@ -56,7 +58,8 @@ class PublishedValue:
         return f"section {number}" if self.source.startswith("sec") else f"Table {number}"
 
 
-def _rows(name: str) -> list[dict[str, str]]:
+def csv_rows(name: str) -> list[dict[str, str]]:
+    """The rows of one of the CSV files beside this module."""
     text = resources.files("resnet_repro.paper").joinpath(name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
@@ -87,7 +90,7 @@ def _value(row: dict[str, str], std: float | None) -> PublishedValue:
 
 @lru_cache(maxsize=1)
 def _tables() -> tuple[PublishedValue, ...]:
-    rows = _rows("tables.csv")
+    rows = csv_rows("tables.csv")
     spread = {
         (r["table"], r["row"], r["metric"]): float(r["value"])
         for r in rows
@@ -148,7 +151,7 @@ def _read_off(key: Published) -> PublishedValue:
 @lru_cache(maxsize=1)
 def _curves() -> dict[tuple[str, str, str, str], list[tuple[int, float]]]:
     curves: dict[tuple[str, str, str, str], list[tuple[int, float]]] = {}
-    for r in _rows("curves.csv"):
+    for r in csv_rows("curves.csv"):
         points = curves.setdefault((r["figure"], r["panel"], r["network"], r["split"]), [])
         points.append((int(r["iteration"]), float(r["error_pct"])))
     return curves
@@ -160,6 +163,8 @@ def curve(figure: str, network: str, split: str, panel: str | None = None) -> pd
     `network` is the paper's name, `split` train, test or val. Without `panel` it is the first
     panel that shows the network: Fig. 6 draws ResNet-110 twice, the second time from half-way.
     """
+    import pandas as pd
+
     for (a_figure, a_panel, a_network, a_split), points in _curves().items():
         if (a_figure, a_network, a_split) == (figure, network, split) and panel in (None, a_panel):
             ordered = sorted(points, key=lambda p: p[0])
@@ -195,9 +200,11 @@ def seed_std_prior(dataset: str, metric: str) -> tuple[float, int] | None:
 
 def layer_std(network: str, order: Literal["original", "sorted"] = "original") -> pd.DataFrame:
     """Fig. 7's curve of a network as the columns layer_index (1 is the first) and std."""
+    import pandas as pd
+
     points = [
         (int(r["layer_index"]), float(r["std"]))
-        for r in _rows("fig7_layer_std.csv")
+        for r in csv_rows("fig7_layer_std.csv")
         if (r["network"], r["order"]) == (network, order)
     ]
     if not points:

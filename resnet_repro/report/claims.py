@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
 from dataclasses import dataclass
 from typing import Any
 
 from resnet_repro.artifacts import Artifact, Claim
+from resnet_repro.records.schema import GRADIENTS
 from resnet_repro.report.frames import LABELS, Frames
-from resnet_repro.report.verdicts import ClaimResult, claim_final, claim_throughout
+from resnet_repro.report.verdicts import (
+    ClaimResult,
+    claim_final,
+    claim_similar,
+    claim_throughout,
+)
 
 Run = dict[str, Any]  # a row of Frames.runs
+Key = tuple[int, str]  # iteration, column
+
+# The stages a gradient reaches only through the layers behind them; it always reaches the last.
+STAGES = GRADIENTS[1:-1]
 
 
 @dataclass(frozen=True)
@@ -70,12 +81,21 @@ def _judge(
     if claim.scope == "final":
         a = [[float(run[claim.metric])] for run in higher]
         b = [[float(run[claim.metric])] for run in lower]
-        result = claim_final([x[0] - y[0] for x, y in zip(a, b, strict=True)])
+        d = [x[0] - y[0] for x, y in zip(a, b, strict=True)]
+        result = claim_final(d) if claim.margin is None else claim_similar(d, claim.margin)
     else:
-        a, b = _shared_rows(claim.metric, frames, higher, lower)
-        result = claim_throughout(
-            [[p - q for p, q in zip(x, y, strict=True)] for x, y in zip(a, b, strict=True)]
-        )
+        keys, a, b = _shared_rows(claim, frames, higher, lower)
+        rows = [[p - q for p, q in zip(x, y, strict=True)] for x, y in zip(a, b, strict=True)]
+        if claim.scope == "first":
+            a, b = ([seed[:1] for seed in side] for side in (a, b))
+            result = claim_final([seed[0] for seed in rows if seed])
+            where = f"first rows, iteration {keys[0][0]:,}" if keys else ""
+            result = dataclasses.replace(result, detail=where)
+        elif claim.metric == "gradient_norm":
+            result = claim_throughout(rows, math.log10(claim.factor))
+            result = dataclasses.replace(result, detail=_smallest(keys, rows, result.detail))
+        else:
+            result = claim_throughout(rows)
     return ClaimRow(claim, protocol, result, seeds, _mean(a), _mean(b))
 
 
@@ -85,18 +105,40 @@ def _mean(seeds: list[list[float]]) -> float | None:
     return statistics.fmean(values) if values else None
 
 
+def _smallest(keys: list[Key], rows: list[list[float]], counted: str) -> str:
+    """Where the norms' ratio, averaged over seeds as a logarithm, is smallest."""
+    if not keys:
+        return ""
+    means = [statistics.fmean(column) for column in zip(*rows, strict=True)]
+    low, (iteration, stage) = min(zip(means, keys, strict=True))
+    ratio = f"smallest ratio {10**low:.2g} ({stage}, iteration {iteration:,})"
+    return f"{counted.replace('rows', 'rows and stages')}, {ratio}"
+
+
 def _shared_rows(
-    metric: str, frames: Frames, higher: list[Run], lower: list[Run]
-) -> tuple[list[list[float]], list[list[float]]]:
-    """Each run's values at the iterations that all of these runs have a row for."""
-    labels = list(LABELS)
-    curves: dict[tuple[object, ...], dict[int, float]] = {}
-    columns = (frames.metrics[c].tolist() for c in (*labels, "iteration", metric))
-    for *key, iteration, value in zip(*columns, strict=True):
-        curves.setdefault(tuple(key), {})[iteration] = float(value)
+    claim: Claim, frames: Frames, higher: list[Run], lower: list[Run]
+) -> tuple[list[Key], list[list[float]], list[list[float]]]:
+    """Each run's values at the iterations that all of these runs have a row for.
+
+    The keys say which value is which; of a gradient there is one for each stage.
+    """
+    gradients = claim.metric == "gradient_norm"
+    frame = frames.gradients if gradients else frames.metrics
+    names = STAGES if gradients else (claim.metric,)
+    curves: dict[tuple[object, ...], dict[Key, float]] = {}
+    for name in names:
+        columns = (frame[c].tolist() for c in (*LABELS, "iteration", name))
+        for *run, iteration, value in zip(*columns, strict=True):
+            here = _log(float(value)) if gradients else float(value)
+            curves.setdefault(tuple(run), {})[int(iteration), name] = here
     sides = [
-        [curves.get(tuple(r[c] for c in labels), {}) for r in runs] for runs in (higher, lower)
+        [curves.get(tuple(r[c] for c in LABELS), {}) for r in runs] for runs in (higher, lower)
     ]
     shared = sorted(set.intersection(*(set(c) for side in sides for c in side)))
-    a, b = ([[curve[i] for i in shared] for curve in side] for side in sides)
-    return a, b
+    a, b = ([[curve[key] for key in shared] for curve in side] for side in sides)
+    return shared, a, b
+
+
+def _log(norm: float) -> float:
+    """log10; a norm of 0 is taken for the smallest that fp32 tells from it."""
+    return math.log10(max(norm, 1e-38))

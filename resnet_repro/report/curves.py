@@ -16,9 +16,10 @@ from resnet_repro.artifacts import Arm
 from resnet_repro.paper.published import CIFAR_ITERATIONS, curve, curve_name
 from resnet_repro.report.figures import (
     RGB,
+    arm_colours,
+    arm_label,
     colour,
     finish,
-    network_label,
     new_figure,
     style,
     view_caption,
@@ -33,9 +34,9 @@ WORDS = {"train": "training error", "test": "test error"}
 class Panel:
     """One panel: which arms and which errors it shows, and beside which published curves.
 
-    `figure` and `panel` name curves of the paper (`fig6`, `left`); empty for none. `start` is
-    the part of training, 0 ... 1, at which the axis begins. `top` is the paper's upper limit
-    in %, raised where one of our curves would end above it.
+    `figure` and `panel` name curves of the paper (`fig6`, `left`); empty for none. `start` and
+    `end` are the parts of training, 0 ... 1, between which the axis runs. `top` is the paper's
+    upper limit in %, raised where one of our curves would end above it.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Panel:
     figure: str = ""
     panel: str | None = None
     start: float = 0.0
+    end: float = 1.0
     top: float = 20.0
 
 
@@ -62,13 +64,16 @@ class _Axis:
         return 1.0 if self.fraction else float(self.ours)
 
 
-def training_curves(view: View, panels: Sequence[Panel], *, height: float = 4.4) -> Figure:
+def training_curves(
+    view: View, panels: Sequence[Panel], *, height: float = 4.4, one_scale: bool = True
+) -> Figure:
     """The recorded curves over the paper's own, a panel beside the other; height in inches.
 
     Bold: the mean over seeds. Thin lines of the same colour: each seed, where there are
     several. Thin and pale behind them: the paper's curve. Where our schedule has another
     length than the paper's, both are drawn by the fraction of training. An arm that was not
-    run is named in the caption.
+    run is named in the caption. The panels share one scale, or could not be compared, unless
+    `one_scale` is false: panels of the same curves, one a part of the other, need none.
     """
     schedules = sorted({int(n) for n in view.frames.runs["schedule"]})
     ours = schedules[-1] if schedules else CIFAR_ITERATIONS
@@ -77,9 +82,10 @@ def training_curves(view: View, panels: Sequence[Panel], *, height: float = 4.4)
     with style():
         figure, axes = new_figure(1.0 + 3.9 * len(panels), height, len(panels))
         tops = [_draw_panel(ax, view, panel, axis) for ax, panel in zip(axes, panels, strict=True)]
-        for ax in axes:  # one scale, or the panels could not be compared
-            ax.set_ylim(0, max(tops))
-            ax.yaxis.set_major_locator(MultipleLocator(5 if max(tops) <= 40 else 20))
+        for ax, own in zip(axes, tops, strict=True):
+            top = max(tops) if one_scale else own
+            ax.set_ylim(0, top)
+            ax.yaxis.set_major_locator(MultipleLocator(5 if top <= 40 else 20))
         axes[0].set_ylabel("error, %")
         keys = [
             Line2D([], [], color="0.2", lw=_width(split), ls=dash, label=WORDS[split])
@@ -105,20 +111,18 @@ def _pale(rgb: RGB) -> RGB:
 
 def _draw_panel(ax: Axes, view: View, panel: Panel, axis: _Axis) -> float:
     """Draw everything but the y axis; returns the upper limit this panel needs, in %."""
+    arms = [view.artifact.arm(name) for name in panel.arms]
+    hues = arm_colours(arms)
     ends = []
-    for name in panel.arms:
-        arm = view.artifact.arm(name)
+    for arm in arms:
         for split in panel.splits:
             _draw_published(ax, panel, arm, split, axis)
-            ends += _draw_ours(ax, view, arm, split, axis)
-    _label_x(ax, axis, panel.start)
-    ax.set_xlim(panel.start * axis.end, axis.end)
+            ends += _draw_ours(ax, view, arm, split, axis, hues[arm.name])
+    _label_x(ax, axis, panel)
+    ax.set_xlim(panel.start * axis.end, panel.end * axis.end)
     # Above the panel: inside, wherever it stood, some curve would run under it.
     ax.legend(
-        handles=[
-            Line2D([], [], color=colour(arm.network), lw=2, label=network_label(arm.network))
-            for arm in (view.artifact.arm(name) for name in panel.arms)
-        ],
+        handles=[Line2D([], [], color=hues[arm.name], lw=2, label=arm_label(arm)) for arm in arms],
         title=panel.title,
         title_fontsize=10,
         loc="lower center",
@@ -138,7 +142,7 @@ def _draw_panel(ax: Axes, view: View, panel: Panel, axis: _Axis) -> float:
 
 def _draw_published(ax: Axes, panel: Panel, arm: Arm, split: str, axis: _Axis) -> None:
     network = curve_name(arm.network)
-    if not panel.figure or network is None:
+    if not panel.figure or network is None or arm.changes:  # the paper drew its own recipe
         return
     points = curve(panel.figure, network, split, panel.panel)
     x = axis.position(points["iteration"], CIFAR_ITERATIONS)
@@ -147,7 +151,7 @@ def _draw_published(ax: Axes, panel: Panel, arm: Arm, split: str, axis: _Axis) -
     )
 
 
-def _draw_ours(ax: Axes, view: View, arm: Arm, split: str, axis: _Axis) -> list[float]:
+def _draw_ours(ax: Axes, view: View, arm: Arm, split: str, axis: _Axis, hue: RGB) -> list[float]:
     """Draw an arm's seeds and their mean; returns the finite errors, in %, they end with."""
     m = view.frames.metrics
     here = m[(m["dataset"] == arm.dataset) & (m["arm"] == arm.name)]
@@ -159,7 +163,7 @@ def _draw_ours(ax: Axes, view: View, arm: Arm, split: str, axis: _Axis) -> list[
     ).sort_index()
     mean = seeds.mean(axis="columns", skipna=False)
     x = axis.position(pd.Series(seeds.index, index=seeds.index), axis.ours)
-    hue, dash = colour(arm.network), DASHES[split]
+    dash = DASHES[split]
     if len(seeds.columns) > 1:
         for seed in seeds.columns:
             ax.plot(x, seeds[seed], color=hue, ls=dash, lw=0.6, alpha=0.5, zorder=2)
@@ -167,15 +171,17 @@ def _draw_ours(ax: Axes, view: View, arm: Arm, split: str, axis: _Axis) -> list[
     return [float(v) for v in seeds.iloc[-1] if math.isfinite(v)]
 
 
-def _label_x(ax: Axes, axis: _Axis, start: float) -> None:
+def _label_x(ax: Axes, axis: _Axis, panel: Panel) -> None:
     if axis.fraction:
         ax.set_xlabel(
             f"fraction of training (ours {axis.ours:,}, paper's {CIFAR_ITERATIONS:,} iterations)"
         )
     elif axis.end >= 10_000:
         ax.ticklabel_format(axis="x", style="plain")
-        ticks = [t for t in range(0, int(axis.end) + 1, 10_000) if t >= start * axis.end]
-        ax.set_xticks(ticks, [str(t // 10_000) for t in ticks])
+        first, last = panel.start * axis.end, panel.end * axis.end
+        step = 10_000 if last - first > 20_000 else 2_000
+        ticks = [t for t in range(0, int(last) + 1, step) if t >= first]
+        ax.set_xticks(ticks, [f"{t / 10_000:g}" for t in ticks])
         ax.set_xlabel("iterations (1e4)")
     else:
         ax.set_xlabel("iterations")

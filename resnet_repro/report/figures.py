@@ -19,8 +19,10 @@ import matplotlib
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from resnet_repro.artifacts import Arm
 from resnet_repro.errors import UserError
 from resnet_repro.records.files import write_atomic
 from resnet_repro.report.frames import LABELS, View
@@ -47,6 +49,19 @@ STYLE: dict[str, object] = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "resnet_repro",  # else the ids in an SVG are random
 }
+
+COLOURS = (
+    "#0173b2",
+    "#de8f05",
+    "#029e73",
+    "#d55e00",
+    "#cc78bc",
+    "#ca9161",
+    "#fbafe4",
+    "#949494",
+    "#ece133",
+    "#56b4e9",
+)
 
 DEPTHS = (20, 32, 44, 56, 110, 1202)  # a depth has one colour in every figure
 
@@ -83,10 +98,8 @@ def new_figure(width: float, height: float, columns: int) -> tuple[Figure, list[
 
 @lru_cache(maxsize=1)
 def palette() -> tuple[RGB, ...]:
-    """Seaborn's colour-blind palette."""
-    import seaborn  # type: ignore[import-untyped, unused-ignore]  # slow to import
-
-    return tuple((float(r), float(g), float(b)) for r, g, b in seaborn.color_palette("colorblind"))
+    """Seaborn's colour-blind palette, without seaborn, whose import takes longer than a figure."""
+    return tuple(to_rgb(colour) for colour in COLOURS)
 
 
 def colour(network: str) -> RGB:
@@ -105,6 +118,25 @@ def network_label(network: str) -> str:
     kind = "plain" if match[1] == "plain" else "ResNet"
     width = f" (width {match[4]})" if match[4] else ""
     return f"{kind}-{match[2]}{match[3] or ''}{width}"
+
+
+def arm_label(arm: Arm) -> str:
+    """Its network's name as the paper writes it, and what sets it apart from the network's own arm.
+
+    The arm resnet110-nowarmup of resnet110: ResNet-110 (nowarmup).
+    """
+    label, rest = network_label(arm.network), arm.name.removeprefix(arm.network).strip("-")
+    return f"{label} ({rest})" if rest and arm.changes else label
+
+
+def arm_colours(arms: Sequence[Arm]) -> dict[str, RGB]:
+    """A colour for each arm by its name: its network's, or for a second arm of it a spare one."""
+    found: dict[str, RGB] = {}
+    for arm in arms:
+        spare = [c for c in reversed(palette()) if c not in found.values()]
+        own = colour(arm.network)
+        found[arm.name] = spare[0] if own in found.values() else own
+    return found
 
 
 def view_caption(view: View, extra: Sequence[str] = ()) -> str:
@@ -172,8 +204,10 @@ def save(figure: Figure, folder: Path, stem: str, data_digest: str) -> list[Path
     }
     paths = []
     with style():
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # lay out once, not again for each format
+        engine = figure.get_layout_engine()
+        if engine is not None:  # lay out once, not again for each format
+            engine.execute(figure)
+            figure.set_layout_engine("none")
         for kind, entries in metadata.items():
             content = io.BytesIO()
             figure.savefig(content, format=kind, metadata=entries)  # type: ignore[arg-type, unused-ignore]

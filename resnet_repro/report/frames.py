@@ -36,6 +36,7 @@ RUNS = (
     "warmup_ended",
     "half_precision_test_error",
     "layer_std",  # of the responses (Fig. 7), the mean over the 3x3 layers
+    "gradient_norm",  # of the first stage, the median over the rows
     "device",
     "device_name",
     "precision",
@@ -76,16 +77,13 @@ class Frames:
 
     def select(self, arms: set[tuple[str, str]], protocol: str | None = None) -> Frames:
         """The part of the (dataset, arm) pairs, and of one protocol unless None; all counts."""
-
-        def part(frame: pd.DataFrame) -> pd.DataFrame:
-            keep = [
-                (d, a) in arms and protocol in (None, p)
-                for d, a, p in zip(frame["dataset"], frame["arm"], frame["protocol"], strict=True)
-            ]
-            return frame[pd.Series(keep, index=frame.index, dtype=bool)].reset_index(drop=True)
-
         of_runs = [f.name for f in dataclasses.fields(self) if f.name != "counts"]
-        return dataclasses.replace(self, **{name: part(getattr(self, name)) for name in of_runs})
+        parts = {name: _part(getattr(self, name), arms, protocol) for name in of_runs}
+        return dataclasses.replace(self, **parts)
+
+    def select_runs(self, arms: set[tuple[str, str]]) -> pd.DataFrame:
+        """The rows of `runs` of the (dataset, arm) pairs."""
+        return _part(self.runs, arms, None)
 
     def count_of(self, network: str) -> dict[str, Any] | None:
         """A network's row of `counts`."""
@@ -129,6 +127,17 @@ class View:
         return self.frames.runs.empty and self.frames.counts.empty
 
 
+def _part(frame: pd.DataFrame, arms: set[tuple[str, str]], protocol: str | None) -> pd.DataFrame:
+    """The rows of the (dataset, arm) pairs, and of one protocol unless None."""
+    keep = pd.Series(False, index=frame.index)
+    for dataset in sorted({of for of, _ in arms}):
+        here = [arm for of, arm in sorted(arms) if of == dataset]
+        keep |= (frame["dataset"] == dataset) & frame["arm"].isin(here)
+    if protocol is not None:
+        keep &= frame["protocol"] == protocol
+    return frame[keep].reset_index(drop=True)
+
+
 def sort_protocols(names: Iterable[str]) -> list[str]:
     """Each protocol once, the paper's first."""
     return sorted(set(names), key=lambda name: (name != "paper", name))
@@ -151,15 +160,19 @@ def read_frames(results_dirs: Sequence[Path]) -> Frames:
                 )
     records = list(seen.values())
     layers = _long(records, "layers.csv", schema.LAYERS)
+    gradients = _long(records, "gradients.csv", schema.GRADIENTS)
     runs = pd.DataFrame([_run(r) for r in records], columns=list(RUNS))
     if records:
+        labels = list(zip(*(runs[x] for x in LABELS), strict=True))
         means = layers.groupby(list(LABELS))["std"].mean()
-        runs["layer_std"] = means.reindex(list(zip(*(runs[x] for x in LABELS), strict=True))).array
+        runs["layer_std"] = means.reindex(labels).array
+        norms = gradients.groupby(list(LABELS))[schema.GRADIENTS[1]].median()
+        runs["gradient_norm"] = norms.reindex(labels).array
     return Frames(
         runs,
         _long(records, "metrics.csv", schema.METRICS),
         _long(records, "timing.csv", schema.TIMING),
-        _long(records, "gradients.csv", schema.GRADIENTS),
+        gradients,
         layers,
         _counts(results_dirs),
     )
@@ -173,7 +186,7 @@ def make_view(artifact: Artifact, frames: Frames) -> View:
     networks where the artifact is counted, else none.
     """
     arms = set() if artifact.counted else {(arm.dataset, arm.name) for arm in artifact.arms}
-    found = sorted(set(frames.select(arms).runs["protocol"]))
+    found = sorted(set(frames.select_runs(arms)["protocol"]))
     order = ["paper", "short", artifact.protocol, *found]
     protocol = next((p for p in order if p in found), artifact.protocol)
     networks = {arm.network for arm in artifact.arms} if artifact.counted else set()

@@ -15,6 +15,7 @@ _METRIC = {
     "test_error": "test error",
     "train_error": "training error",
     "layer_std": "mean std of layer responses",
+    "gradient_norm": "norm of the first stage's gradient",
 }
 
 _MEANING = {

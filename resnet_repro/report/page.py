@@ -7,20 +7,20 @@ relative to the page.
 from __future__ import annotations
 
 import base64
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import jinja2
-from matplotlib.figure import Figure
+from matplotlib.colors import to_hex
 
 from resnet_repro.records import schema, store
 from resnet_repro.records.files import write_atomic
 from resnet_repro.report import render
-from resnet_repro.report.figures import colour, style
+from resnet_repro.report.figures import colour
 from resnet_repro.report.frames import LABELS, Frames
+from resnet_repro.report.sketch import sketch
 from resnet_repro.report.tables import Row, Table
 
 TITLE = "Deep Residual Learning for Image Recognition, rerun"
@@ -155,9 +155,10 @@ def _links(row: Row, known: set[schema.RunId]) -> tuple[Link, ...]:
 
 
 def _run(record: store.Record, frames: Frames, here: Path) -> RunSection:
+    folder = Path(os.path.relpath(record.folder.resolve(), here.resolve()))
+
     def href(name: str) -> str:
-        relative = os.path.relpath(record.folder.resolve() / name, here.resolve())
-        return Path(relative).as_posix()
+        return (folder / name).as_posix()
 
     def lines(values: dict[str, object], name: str) -> tuple[Line, ...]:
         return tuple(Line(key, _text(value), href(name)) for key, value in values.items())
@@ -200,17 +201,12 @@ def _curves(record: store.Record, frames: Frames) -> bytes:
         & (metrics["protocol"] == run.protocol)
         & (metrics["seed"] == run.seed)
     ]
-    with style():
-        figure = Figure(figsize=(6, 2.6), layout="constrained")
-        axes = figure.subplots()
-        shade = colour(record.spec.network)
-        axes.plot(rows["iteration"], rows["train_error"], "--", color=shade, label="training error")
-        axes.plot(rows["iteration"], rows["test_error"], "-", color=shade, label="test error")
-        axes.set(xlabel="iterations", ylabel="error, %", ylim=(0, None))
-        axes.legend()
-        out = io.BytesIO()
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    return out.getvalue()
+    return sketch(
+        rows["iteration"].tolist(),
+        rows["train_error"].tolist(),
+        rows["test_error"].tolist(),
+        to_hex(colour(record.spec.network)),
+    )
 
 
 def _data_uri(svg: bytes) -> str:

@@ -52,6 +52,7 @@ def claims_json(rows: Sequence[ClaimRow]) -> list[dict[str, Cell]]:
             "claim": row.claim.text,
             "metric": row.claim.metric,
             "scope": row.claim.scope,
+            "margin": row.claim.margin,
             "higher": row.claim.higher,
             "lower": row.claim.lower,
             "protocol": row.protocol,

@@ -15,9 +15,13 @@ METRIC_WORDS = {
     "test_error": "test error, %",
     "train_error": "training error, %",
     "layer_std": "mean std of layer responses",
+    "gradient_norm": "norm of conv1's gradient, median over rows",
     "params": "parameters",
     "flops": "multiply-adds",
 }
+
+# A claim about gradients compares every stage, by the logarithms of the norms.
+_CLAIM_WORDS = METRIC_WORDS | {"gradient_norm": "log10 of each stage's gradient norm"}
 
 UNIT_WORDS = {"params": " M", "flops": " billion"}  # as the paper prints them
 
@@ -66,7 +70,7 @@ def claims_grid(rows: Sequence[ClaimRow]) -> Grid:
         [
             (
                 row.claim.text,
-                METRIC_WORDS[row.claim.metric],
+                _CLAIM_WORDS[row.claim.metric],
                 _side(row.claim.higher, row.higher_mean),
                 _side(row.claim.lower, row.lower_mean),
                 difference_text(row.result.difference, row.result.half_width),

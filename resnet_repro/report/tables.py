@@ -28,7 +28,7 @@ from resnet_repro.report.verdicts import (
     summarise,
 )
 
-METRICS = ("test_error", "train_error", "layer_std", "flops", "params")
+METRICS = ("test_error", "train_error", "layer_std", "gradient_norm", "flops", "params")
 COUNTED = {"flops": "multiply_adds", "params": "parameters"}  # metric: column of the counts
 
 
@@ -148,7 +148,7 @@ def outcomes(frames: Frames, dataset: str, arm: str, protocol: str, metric: str)
 
 def _runs_of(artifact: Artifact, frames: Frames) -> pd.DataFrame:
     arms = set() if artifact.counted else {(arm.dataset, arm.name) for arm in artifact.arms}
-    return frames.select(arms).runs
+    return frames.select_runs(arms)
 
 
 def _protocols(artifact: Artifact, *frames: Frames) -> dict[str, list[str]]:

@@ -199,17 +199,39 @@ def claim_final(differences: Sequence[float]) -> ClaimResult:
     return ClaimResult(n, verdict, mean, h, "final values")
 
 
-def claim_throughout(differences: Sequence[Sequence[float]]) -> ClaimResult:
+def claim_similar(differences: Sequence[float], margin: float) -> ClaimResult:
+    """A claim that final values differ by less than `margin`, whichever is higher.
+
+    It holds when the whole 95 % interval of the mean difference lies within the margin to either
+    side, fails when all of it lies beyond one of them, and is inconclusive otherwise. (Two
+    one-sided tests would ask for the 90 % interval only.) A single seed has no interval.
+    """
+    n = len(differences)
+    if n == 0:
+        return ClaimResult(0, "missing")
+    mean = statistics.fmean(differences)
+    h = _paired_half_width(differences)
+    width = h or 0.0
+    if abs(mean) + width < margin:
+        verdict = "holds"
+    elif abs(mean) - width > margin:
+        verdict = "fails"
+    else:
+        verdict = "inconclusive"
+    return ClaimResult(n, verdict, mean, h, f"final values, margin {margin:.2f}")
+
+
+def claim_throughout(differences: Sequence[Sequence[float]], floor: float = 0.0) -> ClaimResult:
     """A claim about every recorded row, from each seed's row of higher minus lower.
 
-    The seeds have the same rows. It holds when the difference, averaged over seeds, is above 0
-    in every row, and fails when it is so in at most half of them.
+    The seeds have the same rows. It holds when the difference, averaged over seeds, is above
+    `floor` in every row, and fails when it is so in at most half of them.
     """
     n = len(differences)
     if n == 0 or not differences[0]:
         return ClaimResult(0, "missing")
     rows = [statistics.fmean(column) for column in zip(*differences, strict=True)]
-    above = sum(d > 0 for d in rows)
+    above = sum(d > floor for d in rows)
     total = len(rows)
     verdict = "holds" if above == total else "inconclusive" if 2 * above > total else "fails"
     h = _paired_half_width([statistics.fmean(seed) for seed in differences])

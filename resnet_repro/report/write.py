@@ -9,12 +9,15 @@ from resnet_repro import artifacts
 from resnet_repro.errors import UserError
 from resnet_repro.records.files import read_text, write_atomic
 from resnet_repro.report import figures, plain, render
+from resnet_repro.report.copies import copies_texts
 from resnet_repro.report.frames import Frames, make_view, read_frames
 from resnet_repro.report.pace import pace
 from resnet_repro.report.page import write_page
+from resnet_repro.report.results_page import results_page as page_text
 from resnet_repro.report.tables import SideBySide, Table, comparison, table
 
 README_TABLES = ("table6",)
+COPIES_BESIDE = "table6"  # the artifact that the table of public copies goes with
 
 
 def write_report(
@@ -25,13 +28,15 @@ def write_report(
     *,
     page: Path | None = None,
     readme: Path | None = None,
+    results_page: Path | None = None,
 ) -> list[Path]:
     """Write tables and figures of every artifact that has records; returns the files.
 
     names: these artifacts only. One without records is passed over, so that the list
     is empty when there is nothing to show. page: where the HTML page goes; readme: a Markdown
-    file whose marked parts are renewed. Raises UserError for an unknown artifact, for a
-    damaged record, and when a folder cannot be written.
+    file whose marked parts are renewed; results_page: where the Markdown page of all artifacts
+    goes, whatever the names. Raises UserError for an unknown artifact, for a damaged record, and
+    when a folder cannot be written.
     """
     frames = read_frames(results_dirs)
     written: list[Path] = []
@@ -43,6 +48,8 @@ def write_report(
             continue
         found = table(experiment.artifact, frames)
         written += write_tables(found, tables_dir)
+        if name == COPIES_BESIDE:
+            written += _write_texts(copies_texts(frames), tables_dir)
         with figures.style():
             figure = experiment.draw(view)
         drawn = figures.save(
@@ -57,6 +64,10 @@ def write_report(
         for marker, text in readme_parts(frames).items():
             update_between_markers(readme, marker, text)
         written.append(readme)
+    if results_page is not None:
+        text = page_text(results_page, results_dirs, frames, figures_dir)
+        write_atomic(results_page, text.encode())
+        written.append(results_page)
     return written
 
 
@@ -79,6 +90,10 @@ def write_tables(found: Table, folder: Path) -> list[Path]:
     }
     if found.claims:
         texts[f"{name}_claims.csv"] = plain.csv_text(plain.claims_json(found.claims))
+    return _write_texts(texts, folder)
+
+
+def _write_texts(texts: dict[str, str], folder: Path) -> list[Path]:
     for name, text in texts.items():
         write_atomic(folder / name, text.encode())
     return [folder / name for name in texts]

@@ -1,0 +1,73 @@
+"""Gradient norms over training, stage by stage, on a logarithmic axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from resnet_repro.artifacts import Arm
+from resnet_repro.records.schema import GRADIENTS
+from resnet_repro.report.figures import (
+    finish,
+    network_label,
+    new_figure,
+    palette,
+    style,
+    view_caption,
+)
+from resnet_repro.report.frames import View
+
+STAGES = GRADIENTS[1:]
+LOOKS = (("--", 1.0), ("-", 1.8), (":", 1.4))  # dash and width of a panel's first, second arm ...
+
+
+def gradient_norms(view: View, panels: Sequence[tuple[str, Sequence[str]]]) -> Figure:
+    """A panel for each title and its arms; one colour a stage, one dash an arm.
+
+    Several seeds are averaged row by row, as the claims do, by the logarithm of the norm.
+    """
+    with style():
+        figure, axes = new_figure(1.0 + 3.9 * len(panels), 4.4, len(panels))
+        axes[0].set_ylabel("norm of the loss gradient")
+        for ax, (title, names) in zip(axes, panels, strict=True):
+            ax.set_yscale("log")
+            if ax is not axes[0]:
+                ax.sharey(axes[0])
+            arms = [view.artifact.arm(name) for name in names]
+            for arm, (dash, width) in zip(arms, LOOKS, strict=False):
+                _draw(ax, view, arm, dash, width)
+            ax.set_xlabel("iterations")
+            ax.set_xlim(0, None)
+            ax.legend(
+                handles=[
+                    Line2D([], [], color="0.2", ls=d, lw=w, label=network_label(arm.network))
+                    for arm, (d, w) in zip(arms, LOOKS, strict=False)
+                ],
+                title=title,
+                title_fontsize=10,
+                loc="lower center",
+                bbox_to_anchor=(0.5, 1.0),
+                ncols=len(arms),
+                frameon=False,
+            )
+        keys = [
+            Line2D([], [], color=hue, lw=2, label=stage)
+            for stage, hue in zip(STAGES, palette(), strict=False)
+        ]
+        finish(figure, view.artifact.title, keys, view_caption(view))
+    return figure
+
+
+def _draw(ax: Axes, view: View, arm: Arm, dash: str, width: float) -> None:
+    frame = view.frames.gradients
+    here = frame[(frame["dataset"] == arm.dataset) & (frame["arm"] == arm.name)]
+    if here.empty:
+        return
+    for stage, hue in zip(STAGES, palette(), strict=False):
+        positive = here[stage].where(here[stage] > 0)  # 0 has no place on this axis
+        means = 10 ** np.log10(positive).groupby(here["iteration"]).mean()
+        ax.plot(means.index, means, color=hue, ls=dash, lw=width)

@@ -1,0 +1,208 @@
+"""docs/results.md: every artifact with its table, figure and claims, and what is not recorded.
+
+One input gives one output, byte for byte. Every number of ours leads to the record it comes
+from: one run to its folder, several to the folder that holds them all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from resnet_repro import artifacts
+from resnet_repro.artifacts import Artifact
+from resnet_repro.report import render
+from resnet_repro.report.claims import ClaimRow
+from resnet_repro.report.copies import NOTE, TITLE, Reported, copies_grid, reported
+from resnet_repro.report.frames import Frames
+from resnet_repro.report.missing import missing_grid, missing_runs
+from resnet_repro.report.prediction import agreement, prediction_grid, predictions
+from resnet_repro.report.render import Grid
+from resnet_repro.report.tables import Row, Table, table
+
+HEAD = """# Results
+
+Written by `make report` from the records alone; do not edit. Each number of ours leads to the
+record it comes from. A result is the last iterate on the test set, the mean over every seed run;
+the words of the verdicts are explained under each table. What nobody has run yet is listed
+[at the end](#missing), with the command and the hours it would take.
+"""
+
+Runs = Sequence[dict[str, Any]]
+Link = Callable[[Path], str]
+
+
+def results_page(
+    path: Path, results_dirs: Sequence[Path], frames: Frames, figures_dir: Path
+) -> str:
+    """The page's text; `path` is where it will lie, for links relative to it."""
+
+    def link(target: Path) -> str:
+        return Path(os.path.relpath(target.resolve(), path.parent.resolve())).as_posix()
+
+    found = [artifacts.load(name).artifact for name in artifacts.names()]
+    shown = [a for a in found if a.protocol == "paper" or _recorded(a, frames)]
+    lines = "".join(f"- [{a.title}](#{_anchor(a.title)})\n" for a in shown)
+    parts = [HEAD, f"{lines}- [{TITLE}](#{_anchor(TITLE)})\n"]
+    for artifact in shown:
+        parts += _section(table(artifact, frames), results_dirs, frames, figures_dir, link)
+    parts += _copies(frames, link)
+    parts += _prediction(frames, link)
+    parts += _missing(shown, frames)
+    return "\n".join(parts)
+
+
+def _anchor(title: str) -> str:
+    """The anchor GitHub gives a heading: lower case, hyphens for spaces, no other signs."""
+    kept = (c for c in title.lower() if c.isalnum() or c in " -_")
+    return "".join(kept).replace(" ", "-")
+
+
+def _section(
+    found: Table, results_dirs: Sequence[Path], frames: Frames, figures_dir: Path, link: Link
+) -> list[str]:
+    artifact = found.artifact
+    parts = [
+        f"## {artifact.title}\n",
+        f"{artifact.says} ({artifact.section})\n",
+        f"{found.caption}\n",
+    ]
+    figure = figures_dir / f"{artifact.stem}.svg"
+    if _recorded(artifact, frames) and figure.exists():
+        parts.append(f"[![{artifact.title}]({link(figure)})]({link(figure)})\n")
+    targets = [_of_row(row, artifact, results_dirs, frames) for row in found.rows]
+    cells = _linked(
+        render.grid(found.rows), ("recorded", "difference", "best seed"), found.rows, targets, link
+    )
+    parts.append(render.markdown_grid(cells))
+    if found.claims:
+        parts += [
+            "### Claims\n",
+            render.markdown_grid(_claims(found.claims, artifact, frames, link)),
+        ]
+    return [*parts, *(f"{note}\n" for note in found.notes)]
+
+
+def _recorded(artifact: Artifact, frames: Frames) -> bool:
+    """Whether anything of it is; its figure may be an older one where nothing is."""
+    if artifact.counted:
+        return any(frames.count_of(arm.network) for arm in artifact.arms)
+    return any(frames.runs_of(arm.dataset, arm.name) for arm in artifact.arms)
+
+
+def _folder(runs: Runs) -> Path | None:
+    """One run's folder, or the folder that holds several."""
+    folders = [str(Path(run["folder"]).resolve()) for run in runs]
+    return Path(os.path.commonpath(folders)) if folders else None
+
+
+def _of_row(
+    row: Row, artifact: Artifact, results_dirs: Sequence[Path], frames: Frames
+) -> Path | None:
+    """Where a row's numbers come from; None for those of other work."""
+    if row.quoted:
+        return None
+    if artifact.counted:
+        files = [folder / "counts" / f"{row.network}.json" for folder in results_dirs]
+        return next((file for file in files if file.exists()), None)
+    return _folder(frames.runs_of(row.dataset, row.arm, row.protocol or None))
+
+
+def _linked(
+    cells: Grid,
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    targets: Sequence[Path | None],
+    link: Link,
+) -> Grid:
+    """The grid with the cells of those columns leading to each row's target.
+
+    A best seed is ours only where we have one: alone, the published best leads nowhere.
+    """
+    ours = [i for i, name in enumerate(cells.columns) if name in columns]
+    lines = []
+    for line, row, target in zip(cells.rows, rows, targets, strict=True):
+        new = list(line)
+        for i in ours:
+            mine = cells.columns[i] != "best seed" or row.ours.best is not None
+            if target is not None and line[i] and mine:
+                new[i] = f"[{line[i]}]({link(target)})"
+        lines.append(tuple(new))
+    return replace(cells, rows=tuple(lines))
+
+
+def _claims(claims: Sequence[ClaimRow], artifact: Artifact, frames: Frames, link: Link) -> Grid:
+    """The claims' grid; either side leads to its own runs."""
+    cells = render.claims_grid(claims)
+    lines = []
+    for line, row in zip(cells.rows, claims, strict=True):
+        new = list(line)
+        for side in ("higher", "lower"):
+            arm = artifact.arm(getattr(row.claim, side))
+            runs = [
+                run
+                for run in frames.runs_of(arm.dataset, arm.name, row.protocol)
+                if run["seed"] in row.seeds
+            ]
+            folder = _folder(runs)
+            if folder is not None:
+                i = cells.columns.index(side)
+                new[i] = f"[{line[i]}]({link(folder)})"
+        lines.append(tuple(new))
+    return replace(cells, rows=tuple(lines))
+
+
+def _copies(frames: Frames, link: Link) -> list[str]:
+    rows = reported(frames)
+    cells = copies_grid(rows)
+    lines = [
+        _copy_line(row, line, frames, link) for row, line in zip(rows, cells.rows, strict=True)
+    ]
+    text = render.markdown_grid(replace(cells, rows=tuple(lines)))
+    return [f"## {TITLE}\n", text, f"{NOTE}\n"]
+
+
+def _copy_line(row: Reported, line: tuple[str, ...], frames: Frames, link: Link) -> tuple[str, ...]:
+    """Our number leads to its records, a copy's source to its repository."""
+    new = list(line)
+    folder = _folder(frames.runs_of("cifar10", row.arm, row.protocol)) if row.protocol else None
+    if folder is not None:
+        new[1] = f"[{row.text}]({link(folder)})"
+    if row.url:
+        new[5] = f"[{row.source}]({row.url})"
+    return tuple(new)
+
+
+def _prediction(frames: Frames, link: Link) -> list[str]:
+    rows = predictions(frames)
+    parts = ["## How well `short` predicts `paper`\n"]
+    if rows:
+        cells = prediction_grid(rows)
+        lines = []
+        for row, line in zip(rows, cells.rows, strict=True):
+            new = list(line)
+            for i, protocol in ((1, "short"), (2, "paper")):
+                folder = _folder(frames.runs_of(row.dataset, row.arm, protocol))
+                if folder is not None:
+                    new[i] = f"[{line[i]}]({link(folder)})"
+            lines.append(tuple(new))
+        parts.append(render.markdown_grid(replace(cells, rows=tuple(lines))))
+    return [*parts, f"{agreement(rows)}\n"]
+
+
+def _missing(shown: Sequence[Artifact], frames: Frames) -> list[str]:
+    rows = missing_runs(shown, frames)
+    parts = ["## Missing\n"]
+    if not rows:
+        return [*parts, "Nothing: every run that an artifact wants is recorded.\n"]
+    return [
+        *parts,
+        "Runs under the paper's protocol without a record, one seed of everything before the "
+        "second of anything. The hours are those of training alone, scaled from the recorded "
+        "runs by the networks' work; a longer or wider network may make better use of a machine. "
+        "Protocol `short` takes an eighth of them.\n",
+        render.markdown_grid(missing_grid(rows)),
+    ]

@@ -1,0 +1,188 @@
+"""The artifacts that are ours: shortcuts, warm-up and gradients; what they declare and judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from resnet_repro import artifacts, runner
+from resnet_repro.report import plain, render
+from resnet_repro.report.claims import ClaimRow
+from resnet_repro.report.frames import read_frames
+from resnet_repro.report.tables import table
+from tests.report_records import Fake, write
+
+SHORTCUTS = artifacts.load("shortcuts_cifar").artifact
+WARMUP = artifacts.load("warmup110").artifact
+GRADIENTS = artifacts.load("gradients_cifar").artifact
+FIG6 = artifacts.load("fig6").artifact
+
+
+def claims(tmp_path: Path, artifact: artifacts.Artifact, *fakes: Fake) -> list[ClaimRow]:
+    write(tmp_path / "results", *fakes)
+    return list(table(artifact, read_frames([tmp_path / "results"])).claims)
+
+
+def no_warmup(train: float, test: float, seed: int = 0) -> Fake:
+    return Fake("resnet110-nowarmup", test, train, seed=seed, network="resnet110")
+
+
+# Shortcuts
+
+
+def test_every_pair_of_options_is_compared_at_either_depth() -> None:
+    assert [arm.network for arm in SHORTCUTS.arms] == [
+        "resnet20",
+        "resnet20-B",
+        "resnet20-C",
+        "resnet56",
+        "resnet56-B",
+        "resnet56-C",
+    ]
+    assert [(c.higher, c.lower) for c in SHORTCUTS.claims[:3]] == [
+        ("resnet20", "resnet20-B"),
+        ("resnet20", "resnet20-C"),
+        ("resnet20-B", "resnet20-C"),
+    ]
+    assert len(SHORTCUTS.claims) == 6
+    # Table 3, top-1: 25.03 (A), 24.52 (B), 24.19 (C)
+    assert {c.margin for c in SHORTCUTS.claims} == {0.84}
+
+
+def test_options_are_compared_seed_by_seed(tmp_path: Path) -> None:
+    a, b = (8.7, 8.9, 8.8), (8.4, 8.7, 8.5)
+    fakes = [Fake("resnet20", e, seed=s) for s, e in enumerate(a)]
+    fakes += [Fake("resnet20-B", e, seed=s) for s, e in enumerate(b)]
+    fakes += [Fake("resnet20-C", 7.5)]
+    first, second, third, *_ = claims(tmp_path, SHORTCUTS, *fakes)
+    # 0.3, 0.2, 0.3: mean 0.266667, standard deviation 0.057735; h = 4.302653 * 0.057735 / sqrt(3)
+    assert first.result.difference == pytest.approx(0.266667, abs=1e-6)
+    assert first.result.half_width == pytest.approx(0.143422, abs=1e-5)
+    assert first.result.label == "holds"
+    assert second.result.label == "fails (one seed)"  # 8.7 - 7.5
+    assert third.result.label == "fails (one seed)"  # 8.4 - 7.5 = 0.9
+    [row] = plain.claims_json([first])
+    assert (row["margin"], row["n"]) == (0.84, 3)
+
+
+# Warm-up
+
+
+def test_without_warm_up_the_rate_is_the_full_one_from_the_first_step(tmp_path: Path) -> None:
+    request = runner.Request(WARMUP, results=tmp_path)
+    with_, without = runner.plan(request, "cpu")
+    assert (with_.run.arm, without.run.arm) == ("resnet110", "resnet110-nowarmup")
+    assert with_.run.protocol == without.run.protocol == "paper"
+    assert (with_.recipe.warmup_lr, without.recipe.warmup_lr) == (0.01, 0.0)
+    # A trainer warms while warmup_lr is above 0.
+    assert with_.recipe.learning_rate(0, warming=with_.recipe.warmup_lr > 0) == 0.01
+    assert without.recipe.learning_rate(0, warming=without.recipe.warmup_lr > 0) == 0.1
+    specs = [runner.make_spec(p, "0" * 64) for p in (with_, without)]
+    assert specs[0].network == specs[1].network == "resnet110"
+    assert specs[0].hash != specs[1].hash
+    assert runner.rerun_command(request, without).endswith(
+        "run warmup110 --arms resnet110-nowarmup --seeds 0 --protocol paper"
+    )
+
+
+def test_footnote_5_is_two_claims_start_and_end(tmp_path: Path) -> None:
+    # Four of the paper's standard deviations of 0.16.
+    assert WARMUP.claims[1].margin == 0.64
+    first, similar = claims(
+        tmp_path, WARMUP, Fake("resnet110", 6.6, 0.1), no_warmup(train=20.0, test=7.0)
+    )
+    assert first.result.label == "holds (one seed)"
+    assert first.result.detail == "first rows, iteration 8,000"
+    # first rows: final + (7/8)^2 * (80 - final); the ripple is the same in both
+    assert first.result.difference == pytest.approx(19.9 * (1 - 49 / 64))
+    assert first.higher_mean is not None
+    assert first.lower_mean is not None
+    assert first.higher_mean - first.lower_mean == pytest.approx(first.result.difference)
+    assert similar.result.label == "holds (one seed)"  # 0.4 < 0.64
+
+
+def test_a_warm_up_that_matters_fails_the_claim(tmp_path: Path) -> None:
+    fakes = [Fake("resnet110", 6.6, 0.1), no_warmup(train=0.05, test=7.3)]
+    first, similar = claims(tmp_path, WARMUP, *fakes)
+    assert first.result.label == "fails (one seed)"  # it starts lower
+    assert similar.result.label == "fails (one seed)"  # 0.7 > 0.64
+
+
+# Gradients
+
+
+def plain56(*norms: float) -> Fake:
+    return Fake("plain56", gradients=norms, rows=4)
+
+
+def test_healthy_gradients_are_above_a_tenth_in_every_stage_and_row(tmp_path: Path) -> None:
+    small, missing = claims(
+        tmp_path,
+        GRADIENTS,
+        Fake("plain20", gradients=(0.4, 0.4, 0.4, 0.4, 0.4), rows=4),
+        plain56(0.1, 0.8, 0.4, 0.4, 0.001),  # the last stage is not compared
+    )
+    assert small.result.label == "holds (one seed)"
+    # iterations 16,000 ... 64,000; of equal ratios the first is named
+    assert small.result.detail == (
+        "in 16 of 16 rows and stages, smallest ratio 0.25 (conv1, iteration 16,000)"
+    )
+    # mean of log10(0.25), log10(2), 0, 0 = (-0.602060 + 0.301030) / 4
+    assert small.result.difference == pytest.approx(-0.0752575, abs=1e-6)
+    assert missing.result.label == "missing"
+    assert "log10 of each stage's gradient norm" in render.claims_grid([small]).rows[0]
+
+
+@pytest.mark.parametrize(
+    ("norms", "label"),
+    [
+        ((0.03, 0.4, 0.4, 0.4, 0.4), "inconclusive (one seed)"),  # conv1 alone has vanished
+        ((0.03, 0.03, 0.4, 0.4, 0.4), "fails (one seed)"),  # half of the stages
+        ((0.0, 0.0, 0.0, 0.0, 0.0), "fails (one seed)"),
+        ((40.0, 40.0, 40.0, 40.0, 40.0), "holds (one seed)"),  # larger has not vanished
+    ],
+)
+def test_gradients_that_vanish_are_found(
+    tmp_path: Path, norms: tuple[float, ...], label: str
+) -> None:
+    reference = Fake("resnet56", gradients=(0.4,) * 5, rows=4)
+    _, found = claims(tmp_path, GRADIENTS, reference, plain56(*norms))
+    assert found.result.label == label
+
+
+def test_gradient_claims_average_the_logarithm_over_seeds(tmp_path: Path) -> None:
+    # ratios 0.05 and 0.8 in conv1: their geometric mean is 0.2, above a tenth
+    rest = (0.4, 0.4, 0.4, 0.4)
+    fakes = [Fake("plain20", gradients=(0.4, *rest), seed=seed, rows=4) for seed in (0, 1)] + [
+        Fake("plain56", gradients=(norm, *rest), seed=seed, rows=4)
+        for seed, norm in enumerate((0.02, 0.32))
+    ]
+    found, _ = claims(tmp_path, GRADIENTS, *fakes)
+    assert found.result.label == "holds"
+    assert "smallest ratio 0.2 (conv1" in found.result.detail
+
+
+def test_the_table_shows_the_first_stages_median_norm(tmp_path: Path) -> None:
+    write(tmp_path, Fake("plain20", gradients=(0.125, 9.0, 9.0, 9.0, 9.0)))
+    rows = table(GRADIENTS, read_frames([tmp_path])).rows
+    [row] = [r for r in rows if (r.arm, r.metric) == ("plain20", "gradient_norm")]
+    assert row.ours.mean == 0.125
+
+
+# Fig. 6
+
+
+def test_fig_6_claims_that_residual_nets_reverse_the_order(tmp_path: Path) -> None:
+    found = claims(
+        tmp_path,
+        FIG6,
+        Fake("plain20", 9.7, 1.4),
+        Fake("resnet20", 8.8, 0.8),
+        Fake("resnet32", 7.5, 0.3),
+    )
+    labels = {row.claim.text: row.result.label for row in found}
+    assert labels["ResNet-32 has a lower training error than ResNet-20"] == "holds (one seed)"
+    text = "At 20 layers the residual net has a lower training error than the plain one"
+    assert labels[text] == "holds (one seed)"
+    assert labels["ResNet-56 has a lower training error than ResNet-44"] == "missing"
