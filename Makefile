@@ -23,7 +23,7 @@ lint: $(VENV)/.ready-dev
 report: $(VENV)/.ready
 	$(RUN) -m resnet_repro report --readme README.md --results-page docs/results.md
 
-$(VENV)/.ready: requirements.txt pyproject.toml
+$(VENV)/.ready: requirements.txt pyproject.toml setup.py $(wildcard resnet_repro/kernels/*.cpp)
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install -q --disable-pip-version-check -r requirements.txt
 	touch $@

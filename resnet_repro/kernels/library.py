@@ -32,12 +32,12 @@ def _library() -> ctypes.CDLL | None:
         return None
     try:
         library = ctypes.CDLL(found.origin)
-    except OSError:  # built for another machine
+        for name, arguments in _SIGNATURES.items():
+            function = getattr(library, name)
+            function.argtypes = [*arguments, ctypes.c_int]
+            function.restype = ctypes.c_int
+    except (OSError, AttributeError):  # built for another machine, or from older sources
         return None
-    for name, arguments in _SIGNATURES.items():
-        function = getattr(library, name)
-        function.argtypes = [*arguments, ctypes.c_int]
-        function.restype = ctypes.c_int
     return library
 
 
