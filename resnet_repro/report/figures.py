@@ -11,14 +11,17 @@ import hashlib
 import io
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -202,6 +205,10 @@ def save(figure: Figure, folder: Path, stem: str, data_digest: str) -> list[Path
         "svg": {"Description": description, "Date": None, "Creator": None},
         "png": {"Description": description, "Software": None},
     }
+    write: dict[str, Callable[..., Any]] = {
+        "svg": FigureCanvasSVG(figure).print_svg,
+        "png": FigureCanvasAgg(figure).print_png,
+    }
     paths = []
     with style():
         engine = figure.get_layout_engine()
@@ -210,7 +217,9 @@ def save(figure: Figure, folder: Path, stem: str, data_digest: str) -> list[Path
             figure.set_layout_engine("none")
         for kind, entries in metadata.items():
             content = io.BytesIO()
-            figure.savefig(content, format=kind, metadata=entries)  # type: ignore[arg-type, unused-ignore]
+            # Not savefig, which draws every figure twice to find a layout that is known by now.
+            write[kind](content, metadata=entries)
+            figure.set_dpi(DPI)  # SVG has points for units, and leaves them behind
             path = folder / f"{stem}.{kind}"
             write_atomic(path, content.getvalue())
             paths.append(path)

@@ -123,17 +123,18 @@ def computing(device: Device) -> Iterator[None]:
     """Set threads, float32 arithmetic and the compiler for a run, and put them back after it."""
     threads = torch.get_num_threads()
     before = torch.get_float32_matmul_precision()
-    cudnn = torch.backends.cudnn.allow_tf32
+    cudnn = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
     torch.set_num_threads(device.threads)
     torch.set_float32_matmul_precision("high" if device.precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = device.precision == "tf32"
+    torch.backends.cudnn.benchmark = True  # shapes never change, so the search pays once
     try:
         with _compiler(device):
             yield
     finally:
         torch.set_num_threads(threads)
         torch.set_float32_matmul_precision(before)
-        torch.backends.cudnn.allow_tf32 = cudnn
+        torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = cudnn
 
 
 def _compiler(device: Device) -> contextlib.AbstractContextManager[None]:
