@@ -89,7 +89,8 @@ def choose(
 def _use_kernels(device: str, precision: str, asked: str, compiled: bool) -> bool:
     """Whether to use the CPU kernels; `auto` where they were measured to be faster.
 
-    That is AVX2: processors with AVX-512 or bf16 have faster convolutions in PyTorch.
+    That is AVX2 alone: with AVX-512 or bf16 PyTorch has more arithmetic to draw on than our
+    kernels use, and no such processor was measured.
     """
     fits = device == "cpu" and precision == "fp32" and not compiled
     if asked == "auto":
