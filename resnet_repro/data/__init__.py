@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal, overload
 
-from resnet_repro.data import cifar10, digits
+from resnet_repro.data import cifar10, digits, image_folder
 from resnet_repro.data.dataset import Dataset
+from resnet_repro.data.image_folder import ImageFolder
 from resnet_repro.errors import UserError
 
-# Dataset.digest of the published copies: what `verify` expects, and the names there are.
+# Dataset.digest of the published copies: what `verify` expects.
 DIGESTS: dict[str, str] = {
     "cifar10": "5c2c5bf7f9d3e8a4c1269850d345d07429b2bfb66e573d17ddfa06716bd251b1",
     "cifar10-45k": "eb83a41c2177054fd3cdfd6a98529f2af5cacf37ba3bbdbb223ff903e570073a",
@@ -22,13 +24,35 @@ _LOADERS: dict[str, Callable[[Path | None], Dataset]] = {
     "digits": lambda root: digits.load(),
 }
 
+NAMES: tuple[str, ...] = (*_LOADERS, *image_folder.NAMES)
 
-def load(name: str, root: Path | None = None) -> Dataset:
-    """The data set called `name`, one of DIGESTS.
 
-    root: the folder CIFAR-10 is in; None means cifar10.default_root().
+@overload
+def load(
+    name: Literal["cifar10", "cifar10-45k", "digits"], root: Path | None = None
+) -> Dataset: ...
+@overload
+def load(
+    name: Literal["imagenet", "imagenette", "image-folder"],
+    root: Path | None = None,
+    *,
+    say: Callable[[str], None] = print,
+) -> ImageFolder: ...
+@overload
+def load(
+    name: str, root: Path | None = None, *, say: Callable[[str], None] = print
+) -> Dataset | ImageFolder: ...
+def load(
+    name: str, root: Path | None = None, *, say: Callable[[str], None] = print
+) -> Dataset | ImageFolder:
+    """The data set called `name`, one of NAMES: pixels in memory, or files for the image sets.
+
+    root: the folder the data are in; None means cifar10.default_root().
+    say: is told when ImageNet's archives are unpacked.
     Raises UserError for an unknown name, and when the data are missing or damaged.
     """
+    if name in image_folder.NAMES:
+        return image_folder.load(name, root, say=say)
     if name not in _LOADERS:
-        raise UserError(f"unknown data set {name!r}: the known ones are {', '.join(_LOADERS)}")
+        raise UserError(f"unknown data set {name!r}: the known ones are {', '.join(NAMES)}")
     return _LOADERS[name](root)
