@@ -14,6 +14,16 @@ from typing import Any, Literal
 
 from resnet_repro.errors import UserError
 
+# Errors that evaluations give, on the validation images of ImageNet's kind: center_top5_error,
+# ten_crop_... (Tables 2 and 3), dense_... (the fully-convolutional form at several sizes, Table 4).
+Evaluated = Literal[
+    "center_top5_error",
+    "ten_crop_top1_error",
+    "ten_crop_top5_error",
+    "dense_top1_error",
+    "dense_top5_error",
+]
+
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
 
@@ -29,6 +39,7 @@ class Arm:
     network: str
     dataset: str = "cifar10"
     changes: tuple[tuple[str, str], ...] = ()
+    seeds: int = 1  # that the artifact wants of it, if more than of the others
 
 
 @dataclass(frozen=True)
@@ -36,11 +47,12 @@ class Published:
     """Which published value an arm's metric is set beside.
 
     `source` and `row` name rows of the package's tables.csv (`table6`, `ResNet-20`), or, with
-    `source` `fig6` or `fig1`, the last point of a curve read off that figure.
+    `source` `fig1`, `fig4` or `fig6`, the last point of a curve read off that figure. `test_error`
+    is that of the single view, on ImageNet the top-1 error of the centre crop.
     """
 
     arm: str
-    metric: Literal["test_error", "train_error", "params", "flops"]
+    metric: Literal["test_error", "train_error", "params", "flops", "top5_error"] | Evaluated
     source: str
     row: str
 
@@ -59,7 +71,9 @@ class Claim:
     text: str
     higher: str
     lower: str
-    metric: Literal["test_error", "train_error", "layer_std", "gradient_norm"] = "train_error"
+    metric: Literal["test_error", "train_error", "layer_std", "gradient_norm"] | Evaluated = (
+        "train_error"
+    )
     scope: Literal["final", "first", "throughout"] = "final"
     margin: float | None = None
     factor: float = 1.0
@@ -79,6 +93,7 @@ class Artifact:
     claims: tuple[Claim, ...] = ()
     figure: str = ""  # file stem of its figure; the artifact's name unless given
     counted: bool = False  # its networks are counted (`describe`), not trained
+    ensemble: bool = False  # its results are of its arms together, not of each
     seeds: int = 1  # that it wants of every arm; as many as a published value stands for, if more
     notes: tuple[str, ...] = ()  # what its table cannot say of itself, shown under it
 

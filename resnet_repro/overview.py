@@ -15,7 +15,8 @@ from resnet_repro.data import DIGESTS
 from resnet_repro.errors import UserError
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import find_counts
-from resnet_repro.records.verify import count_problems, problems
+from resnet_repro.records.evaluations import find_ensembles
+from resnet_repro.records.verify import count_problems, ensemble_problems, problems
 from resnet_repro.runner import Planned
 
 
@@ -102,7 +103,7 @@ def _data_problems(run: schema.RunId, folder: Path) -> list[str]:
 
 
 def verify(results: Path) -> dict[str, Any]:
-    """Check every finished record below `results`, a file of counts being one too."""
+    """Check every finished record below `results`; files of counts and of ensembles are some."""
     checked, found = 0, []
     for run, folder in store.find_runs(results):
         if store.is_done(folder):
@@ -112,6 +113,10 @@ def verify(results: Path) -> dict[str, Any]:
     for path in find_counts(results):
         checked += 1
         found += [{"run": f"counts/{path.stem}", "problem": text} for text in count_problems(path)]
+    for path in find_ensembles(results):
+        checked += 1
+        name = f"{path.parts[-3]}/ensembles/{path.stem}"
+        found += [{"run": name, "problem": text} for text in ensemble_problems(path)]
     return {"records": checked, "problems": found}
 
 

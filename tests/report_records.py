@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from resnet_repro.records import schema, store
+from resnet_repro.records.evaluations import Evaluation, write_ensemble, write_evaluation
 
 LENGTHS = {"paper": 64_000, "short": 8_000, "demo": 674}
+IMAGE_LENGTHS = {"paper": 600_000, "short": 75_000, "imagenette": 500}
+IMAGE_CROPS = {"imagenet": 224, "imagenette": 112}  # data sets of photographs
 PARAMETERS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962, 1202: 19_421_274}
 
 
@@ -31,6 +35,9 @@ class Fake:
     dirty: bool = False
     digest: str = "0" * 64
     gradients: tuple[float, ...] = (0.5,) * 5  # norm of each stage, the same in every row
+    # evaluation -> top-1 and top-5 error
+    evaluations: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    images_per_second: float = 1000.0
 
     @property
     def run(self) -> schema.RunId:
@@ -43,15 +50,42 @@ def write(results: Path, *fakes: Fake) -> None:
         _write(results, fake)
 
 
+def imagenet(arm: str, *errors: float, **changes: object) -> Fake:
+    """A run on ImageNet, with the 10-crop top-1 and top-5 errors where they are given."""
+    made = {"ten_crop": (errors[0], errors[1])} if errors else {}
+    fake = Fake(arm, 30.0, 31.0, dataset="imagenet", evaluations=made)
+    return dataclasses.replace(fake, **changes)  # type: ignore[arg-type]
+
+
+def ensemble(
+    results: Path, name: str, *members: str, top5: float = 4.1, dataset: str = "imagenet"
+) -> Path:
+    """Write an ensemble's evaluation, its members given as arm/protocol/seedK."""
+    settings: dict[str, object] = {
+        "crops": "dense",
+        "sizes": [224, 256, 384, 480, 640],
+        "crop": 224,
+        "bn": "moving",
+        "members": [{"run": member, "spec_hash": "0" * 64} for member in members],
+    }
+    values: dict[str, object] = {"images": 50_000, "top1_error": 18.5, "top5_error": top5}
+    return write_ensemble(results, dataset, Evaluation(name, "", settings, values, {}))
+
+
 def _write(results: Path, fake: Fake) -> None:
     run, folder = fake.run, fake.run.folder(results)
-    length = LENGTHS[fake.protocol]
+    crop = IMAGE_CROPS.get(fake.dataset)
+    length = (LENGTHS if crop is None else IMAGE_LENGTHS)[fake.protocol]
     every = max(1, length // fake.rows)
     spec = schema.Spec(
         network=fake.network or fake.arm,
         dataset=fake.dataset,
         dataset_digest=fake.digest,
-        recipe={"iterations": length, "drops": [length // 2, length * 3 // 4]},
+        recipe={
+            "iterations": length,
+            "drops": [length // 2, length * 3 // 4],
+            **({} if crop is None else {"batch_size": 256, "crop": crop}),
+        },
         recipe_version=1,
         seed=fake.seed,
     )
@@ -70,11 +104,15 @@ def _write(results: Path, fake: Fake) -> None:
         for i in iterations
     ]
     store.write_table(folder / "metrics.csv", schema.METRICS, metrics)
-    timing = [{"iteration": i, "seconds": 10.0, "images_per_second": 1000.0} for i in iterations]
+    rate = fake.images_per_second
+    timing = [{"iteration": i, "seconds": 10.0, "images_per_second": rate} for i in iterations]
     store.write_table(folder / "timing.csv", schema.TIMING, timing)
-    norms = dict(zip(schema.GRADIENTS[1:], fake.gradients, strict=True))
+    columns = schema.GRADIENTS if crop is None else schema.GRADIENTS_IMAGENET
+    *stages, last = fake.gradients
+    values = fake.gradients if crop is None else (*stages, stages[-1], last)
+    norms = dict(zip(columns[1:], values, strict=True))
     gradients: list[dict[str, object]] = [{"iteration": i, **norms} for i in iterations]
-    store.write_table(folder / "gradients.csv", schema.GRADIENTS, gradients)
+    store.write_table(folder / "gradients.csv", columns, gradients)
     layers: list[dict[str, object]] = [{"layer": 1, "name": "conv1", "std": 1.5}]
     store.write_table(folder / "layers.csv", schema.LAYERS, layers)
     store.write_result(
@@ -93,6 +131,10 @@ def _write(results: Path, fake: Fake) -> None:
             warmup_ended=None,
         ),
     )
+    for name, (top1, top5) in fake.evaluations.items():
+        settings: dict[str, object] = {"crops": name, "sizes": [256], "crop": crop, "bn": "moving"}
+        errors: dict[str, object] = {"images": 50_000, "top1_error": top1, "top5_error": top5}
+        write_evaluation(folder, Evaluation(name, spec.hash, settings, errors, {}))
 
 
 def _execution(fake: Fake) -> schema.Execution:

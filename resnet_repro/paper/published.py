@@ -15,14 +15,24 @@ from importlib import resources
 from typing import TYPE_CHECKING, Literal
 
 from resnet_repro.artifacts import Published
+from resnet_repro.records.evaluations import ERRORS
 
 if TYPE_CHECKING:  # slow to import, and scripts that declare an artifact need only numbers
     import pandas as pd
 
-FIGURES = ("fig1", "fig6")  # whose curves' last points stand for numbers that no table prints
+# Whose curves' last points stand for numbers that no table prints, and their data sets.
+FIGURES = {"fig1": "cifar10", "fig4": "imagenet", "fig6": "cifar10"}
 
 CIFAR_ITERATIONS = 64_000  # section 4.2: the length of every CIFAR-10 run of the paper
 CIFAR_BATCH = 128  # section 4.2: images an iteration
+IMAGENET_ITERATIONS = 600_000  # section 3.4: at most; Fig. 4 draws the first 550,000
+IMAGENET_BATCH = 256  # section 3.4
+
+# The paper's schedule by data set of ours; of no other data set has it one.
+ITERATIONS = {"cifar10": CIFAR_ITERATIONS, "imagenet": IMAGENET_ITERATIONS}
+BATCHES = {"cifar10": CIFAR_BATCH, "imagenet": IMAGENET_BATCH}
+
+TEST_SERVER = "test server"  # a split whose labels nobody but its server has
 
 _DATASETS = {"CIFAR-10": "cifar10", "ImageNet": "imagenet"}  # the paper's name -> ours
 
@@ -46,6 +56,7 @@ class PublishedValue:
     n: int  # runs it stands for
     own: bool  # measured by the authors, not quoted from other work
     note: str
+    split: str = ""  # of the data set: test, val, test server
     read_off: bool = False  # from a curve, not from print
     std: float | None = None  # seed standard deviation, where printed beside a mean
 
@@ -84,6 +95,7 @@ def _value(row: dict[str, str], std: float | None) -> PublishedValue:
         n=int(row["n_runs"] or 1),
         own=row["papers_own"] == "yes",
         note=row["note"],
+        split=row["split"],
         std=std if row["statistic"] == "mean" else None,
     )
 
@@ -110,18 +122,18 @@ def table_values(source: str, row: str | None = None) -> list[PublishedValue]:
 def published_for(key: Published) -> list[PublishedValue]:
     """What the paper says of an arm's metric: the single value, or the mean and then the best.
 
-    A standard deviation is not a value to compare; it is the mean's `std`. For Figs 1 and 6 it
-    is the last point of the curve, marked as read off.
+    A standard deviation is not a value to compare; it is the mean's `std`. For Figs 1, 4 and 6
+    it is the last point of the curve, marked as read off. A table prints `top1_error`; whether
+    of ten crops or of the dense form its caption says, and our metric's name.
     """
     if key.source in FIGURES:
         return [_read_off(key)]
+    metric = ERRORS[key.metric][1] if key.metric in ERRORS else key.metric
     found = [
-        v
-        for v in table_values(key.source, key.row)
-        if v.metric == key.metric and v.statistic != "std"
+        v for v in table_values(key.source, key.row) if v.metric == metric and v.statistic != "std"
     ]
     if not found:
-        raise KeyError(f"{key.source}, row {key.row!r} has no {key.metric}")
+        raise KeyError(f"{key.source}, row {key.row!r} has no {metric}")
     return sorted(found, key=lambda v: v.statistic == "best")
 
 
@@ -137,9 +149,9 @@ def _read_off(key: Published) -> PublishedValue:
         bound="",
         decimals=2,
         unit="%",
-        dataset="cifar10",
+        dataset=FIGURES[key.source],
         protocol="paper",
-        test_protocol="single view",
+        test_protocol="centre crop" if key.source == "fig4" else "single view",
         statistic="single",
         n=1,
         own=True,
@@ -160,11 +172,14 @@ def _curves() -> dict[tuple[str, str, str, str], list[tuple[int, float]]]:
 def curve(figure: str, network: str, split: str, panel: str | None = None) -> pd.DataFrame:
     """A published curve as the columns iteration and error_pct (%), in the order of training.
 
-    `network` is the paper's name, `split` train, test or val. Without `panel` it is the first
-    panel that shows the network: Fig. 6 draws ResNet-110 twice, the second time from half-way.
+    `network` is the paper's name, `split` train or test; Fig. 4's test images are ImageNet's
+    validation images. Without `panel` it is the first panel that shows the network: Fig. 6 draws
+    ResNet-110 twice, the second time from half-way.
     """
     import pandas as pd
 
+    if figure == "fig4" and split == "test":
+        split = "val"
     for (a_figure, a_panel, a_network, a_split), points in _curves().items():
         if (a_figure, a_network, a_split) == (figure, network, split) and panel in (None, a_panel):
             ordered = sorted(points, key=lambda p: p[0])
@@ -173,11 +188,12 @@ def curve(figure: str, network: str, split: str, panel: str | None = None) -> pd
 
 
 def curve_name(network: str) -> str | None:
-    """The paper's name of one of our CIFAR networks: plain20 -> plain-20, resnet20 -> ResNet-20.
+    """The paper's name of a network in its figures: plain20 -> plain-20, resnet20 -> ResNet-20.
 
-    None for any other network, whose curve the paper does not draw.
+    ResNet-18 and ResNet-34 are there those with option A. None for any other network, whose
+    curve the paper does not draw.
     """
-    match = re.fullmatch(r"(plain|resnet)(\d+)", network)
+    match = re.fullmatch(r"(plain|resnet)(\d+)", network.removesuffix("-A"))
     return match and f"{'plain' if match[1] == 'plain' else 'ResNet'}-{match[2]}"
 
 

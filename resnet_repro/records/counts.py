@@ -1,16 +1,20 @@
 """Counts of a network, `<results>/counts/<network>.json`: what `describe NETWORK --out` writes.
 
-Counting needs torch; reading the counts does not.
+Counting needs torch; reading the counts does not. What a step costs is judged by them: its
+multiply-adds per image times the images of a batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from resnet_repro.errors import UserError
 from resnet_repro.records.files import read_json
+
+COMMITTED = Path(__file__).resolve().parents[2] / "results" / "recorded"
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,24 @@ def read_counts(folders: Sequence[Path]) -> list[Count]:
             if first != count:
                 raise UserError(f"{where} and {path} count differently: report them separately")
     return [found[name][0] for name in sorted(found)]
+
+
+@lru_cache(maxsize=64)
+def multiply_adds(network: str, crop: int | None = None, results: Path = COMMITTED) -> int | None:
+    """A network's multiply-adds on one image, forward, by its committed count; None without one.
+
+    crop: side of the image in pixels, where it is another than the counted one. The count is
+    then scaled by the area, which is exact but for the linear layer and for maps whose size
+    rounds. Raises UserError when the count is damaged.
+    """
+    path = results / "counts" / f"{network}.json"
+    if not path.exists():
+        return None
+    count = read_count(path)
+    _, height, width = count.image
+    if crop is None or (height, width) == (crop, crop):
+        return count.multiply_adds
+    return round(count.multiply_adds * crop * crop / (height * width))
 
 
 def _whole(value: object, field: str, path: Path) -> int:

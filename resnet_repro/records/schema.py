@@ -19,7 +19,9 @@ SCHEMA = 1
 
 METRICS = ("iteration", "lr", "train_loss", "train_error", "test_loss", "test_error")
 TIMING = ("iteration", "seconds", "images_per_second")
-GRADIENTS = ("iteration", "conv1", "layer1", "layer2", "layer3", "fc")
+GRADIENTS = ("iteration", "conv1", "layer1", "layer2", "layer3", "fc")  # of a CIFAR network
+GRADIENTS_IMAGENET = ("iteration", "conv1", "layer1", "layer2", "layer3", "layer4", "fc")
+GRADIENT_FORMS = (GRADIENTS, GRADIENTS_IMAGENET)  # which of them depends on the network
 LAYERS = ("layer", "name", "std")
 
 
@@ -113,6 +115,8 @@ class Execution:
     # precision, threads, kernels, commit. The fields above are the last sitting's.
     earlier: tuple[dict[str, object], ...] = ()
     kernels: bool = False  # own CPU kernels
+    parts: int = 1  # that each process computed its batch in, one after another
+    skipped_images: tuple[str, ...] = ()  # unreadable files that were left out, as asked
 
     @property
     def precisions(self) -> list[str]:

@@ -128,15 +128,19 @@ def write_table(
     write_atomic(path, text.getvalue().encode())
 
 
-def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of a CSV file as text. Raises UserError for other columns or a row cut short."""
+def read_table(path: Path, columns: Sequence[str], *others: Sequence[str]) -> list[dict[str, str]]:
+    """Rows of a CSV file as text, its columns these or another of the forms it may have.
+
+    Raises UserError for other columns or a row cut short.
+    """
     reader = csv.DictReader(io.StringIO(read_text(path)), strict=True)
     try:
         rows = list(reader)
     except csv.Error as error:
         raise UserError(f"{path} is damaged ({error}): restore or rerun it") from error
-    if tuple(reader.fieldnames or ()) != tuple(columns):
-        raise UserError(f"{path} has other columns than {', '.join(columns)}")
+    if tuple(reader.fieldnames or ()) not in {tuple(form) for form in (columns, *others)}:
+        forms = " or ".join(", ".join(form) for form in (columns, *others))
+        raise UserError(f"{path} has other columns than {forms}")
     if any(None in row or None in row.values() for row in rows):
         raise UserError(f"{path} has a row cut short: restore or rerun it")
     return rows

@@ -1,4 +1,7 @@
-"""Checks a record can fail: schema, hashes, completeness, order, agreement of its files."""
+"""Checks a record can fail: schema, hashes, completeness, order, agreement of its files.
+
+What was evaluated later is a part of the record, and is checked with it.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ from pathlib import Path
 from resnet_repro.errors import UserError
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import read_count
+from resnet_repro.records.evaluations import find_evaluations, read_evaluation
 
-TABLES = {
-    "metrics.csv": schema.METRICS,
-    "timing.csv": schema.TIMING,
-    "gradients.csv": schema.GRADIENTS,
-    "layers.csv": schema.LAYERS,
+TABLES = {  # the forms each table may have
+    "metrics.csv": (schema.METRICS,),
+    "timing.csv": (schema.TIMING,),
+    "gradients.csv": schema.GRADIENT_FORMS,
+    "layers.csv": (schema.LAYERS,),
 }
 NOT_NUMBERS = ("name",)
 
@@ -28,12 +32,13 @@ def problems(run: schema.RunId, folder: Path) -> list[str]:
         return [str(error)]
     found = list(_status(record))
     tables: dict[str, list[dict[str, float]]] = {}
-    for name, columns in TABLES.items():
+    for name, forms in TABLES.items():
         try:
-            tables[name] = _numbers(folder / name, columns)
+            tables[name] = _numbers(folder / name, forms)
         except UserError as error:
             found.append(str(error))
     found += _files(record)
+    found += _evaluations(record)
     if "metrics.csv" in tables:
         found += _metrics(record, tables["metrics.csv"])
         for name in ("timing.csv", "gradients.csv"):
@@ -49,6 +54,27 @@ def count_problems(path: Path) -> list[str]:
     except UserError as error:
         return [str(error)]
     return []
+
+
+def ensemble_problems(path: Path) -> list[str]:
+    """What is wrong with an ensemble's evaluation; empty when nothing is."""
+    try:
+        found = read_evaluation(path)
+    except UserError as error:
+        return [str(error)]
+    if not found.members:
+        return [f"{path}: names no members"]
+    return []
+
+
+def _evaluations(record: store.Record) -> Iterator[str]:
+    """Every evaluation is readable and was made from this record's spec."""
+    for path in find_evaluations(record.folder):
+        try:
+            if read_evaluation(path).spec_hash != record.spec.hash:
+                yield f"{path}: made from another spec than spec.json"
+        except UserError as error:
+            yield str(error)
 
 
 def _status(record: store.Record) -> Iterator[str]:
@@ -95,9 +121,11 @@ def _iterations(rows: list[dict[str, float]]) -> list[float]:
     return [row["iteration"] for row in rows]
 
 
-def _numbers(path: Path, columns: tuple[str, ...]) -> list[dict[str, float]]:
-    numeric = [c for c in columns if c not in NOT_NUMBERS]
+def _numbers(path: Path, forms: tuple[tuple[str, ...], ...]) -> list[dict[str, float]]:
     try:
-        return [{c: float(row[c]) for c in numeric} for row in store.read_table(path, columns)]
+        return [
+            {name: float(text) for name, text in row.items() if name not in NOT_NUMBERS}
+            for row in store.read_table(path, *forms)
+        ]
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnet_repro.artifacts import Artifact, Claim
-from resnet_repro.records.schema import GRADIENTS
+from resnet_repro.records.schema import GRADIENTS_IMAGENET
+from resnet_repro.report.evaluated import unevaluated
 from resnet_repro.report.frames import LABELS, Frames
 from resnet_repro.report.verdicts import (
     ClaimResult,
@@ -22,7 +23,7 @@ Run = dict[str, Any]  # a row of Frames.runs
 Key = tuple[int, str]  # iteration, column
 
 # The stages a gradient reaches only through the layers behind them; it always reaches the last.
-STAGES = GRADIENTS[1:-1]
+STAGES = GRADIENTS_IMAGENET[1:-1]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class ClaimRow:
     """A claim under one protocol. Means in %, over the seeds and the rows compared."""
 
     claim: Claim
+    dataset: str
     protocol: str
     result: ClaimResult
     seeds: tuple[int, ...] = ()
@@ -42,21 +44,33 @@ def claim_rows(artifact: Artifact, frames: Frames) -> list[ClaimRow]:
     rows: list[ClaimRow] = []
     for claim in artifact.claims:
         pairs = _pairs(artifact, claim, frames)
-        rows += [_judge(claim, protocol, frames, *pair) for protocol, pair in pairs.items()]
+        dataset = artifact.arm(claim.higher).dataset
+        rows += [
+            _judge(claim, dataset, protocol, frames, *pair) for protocol, pair in pairs.items()
+        ]
         if not pairs:
-            rows.append(ClaimRow(claim, artifact.protocol, ClaimResult(0, "missing")))
+            rows.append(ClaimRow(claim, dataset, artifact.protocol, ClaimResult(0, "missing")))
     return rows
 
 
 def _pairs(
     artifact: Artifact, claim: Claim, frames: Frames
 ) -> dict[str, tuple[list[Run], list[Run]]]:
-    """For each protocol the runs of both arms, restricted to the seeds they share."""
+    """For each protocol the runs of both arms, restricted to the seeds they share.
+
+    A run that was not evaluated for the claim's metric is as good as none.
+    """
     higher, lower = artifact.arm(claim.higher), artifact.arm(claim.lower)
     pairs = {}
     for protocol in frames.protocols_of(higher.dataset, higher.name):
-        a = frames.runs_of(higher.dataset, higher.name, protocol)
-        b = frames.runs_of(lower.dataset, lower.name, protocol)
+        a, b = (
+            [
+                run
+                for run in frames.runs_of(arm.dataset, arm.name, protocol)
+                if not unevaluated(run, claim.metric)
+            ]
+            for arm in (higher, lower)
+        )
         shared = {run["seed"] for run in a} & {run["seed"] for run in b}
         if shared:
             pairs[protocol] = (
@@ -67,7 +81,7 @@ def _pairs(
 
 
 def _judge(
-    claim: Claim, protocol: str, frames: Frames, higher: list[Run], lower: list[Run]
+    claim: Claim, dataset: str, protocol: str, frames: Frames, higher: list[Run], lower: list[Run]
 ) -> ClaimRow:
     seeds = tuple(int(run["seed"]) for run in higher)
     bad = [
@@ -77,7 +91,7 @@ def _judge(
     ]
     if bad:
         result = ClaimResult(len(seeds), "diverged", detail=", ".join(bad))
-        return ClaimRow(claim, protocol, result, seeds)
+        return ClaimRow(claim, dataset, protocol, result, seeds)
     if claim.scope == "final":
         a = [[float(run[claim.metric])] for run in higher]
         b = [[float(run[claim.metric])] for run in lower]
@@ -96,7 +110,7 @@ def _judge(
             result = dataclasses.replace(result, detail=_smallest(keys, rows, result.detail))
         else:
             result = claim_throughout(rows)
-    return ClaimRow(claim, protocol, result, seeds, _mean(a), _mean(b))
+    return ClaimRow(claim, dataset, protocol, result, seeds, _mean(a), _mean(b))
 
 
 def _mean(seeds: list[list[float]]) -> float | None:
@@ -129,6 +143,8 @@ def _shared_rows(
     for name in names:
         columns = (frame[c].tolist() for c in (*LABELS, "iteration", name))
         for *run, iteration, value in zip(*columns, strict=True):
+            if name == "layer4" and math.isnan(value):
+                continue  # a CIFAR network has none
             here = _log(float(value)) if gradients else float(value)
             curves.setdefault(tuple(run), {})[int(iteration), name] = here
     sides = [

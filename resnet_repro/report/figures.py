@@ -27,6 +27,7 @@ from matplotlib.figure import Figure
 
 from resnet_repro.artifacts import Arm
 from resnet_repro.errors import UserError
+from resnet_repro.records.evaluations import ERRORS
 from resnet_repro.records.files import write_atomic
 from resnet_repro.report.frames import LABELS, View
 from resnet_repro.report.notes import caption
@@ -67,6 +68,8 @@ COLOURS = (
 )
 
 DEPTHS = (20, 32, 44, 56, 110, 1202)  # a depth has one colour in every figure
+IMAGENET_DEPTHS = (18, 34, 50, 101, 152)  # never drawn beside the others, so theirs are the same
+_FAINT = ("#ece133", "#fbafe4")  # too light for a line on white
 
 # Of a run, what a figure may show; where and when it was computed changes no picture.
 _PLOTTED = (
@@ -110,6 +113,8 @@ def colour(network: str) -> RGB:
     match = re.match(r"(?:plain|resnet)(\d+)", network)
     depth = int(match[1]) if match else 0
     colours = palette()
+    if depth in IMAGENET_DEPTHS:
+        return colours[(0, 3, 2, 4, 5)[IMAGENET_DEPTHS.index(depth)]]
     return colours[DEPTHS.index(depth) if depth in DEPTHS else 6 + depth % (len(colours) - 6)]
 
 
@@ -136,7 +141,8 @@ def arm_colours(arms: Sequence[Arm]) -> dict[str, RGB]:
     """A colour for each arm by its name: its network's, or for a second arm of it a spare one."""
     found: dict[str, RGB] = {}
     for arm in arms:
-        spare = [c for c in reversed(palette()) if c not in found.values()]
+        faint = {to_rgb(c) for c in _FAINT}
+        spare = [c for c in reversed(palette()) if c not in {*found.values(), *faint}]
         own = colour(arm.network)
         found[arm.name] = spare[0] if own in found.values() else own
     return found
@@ -246,14 +252,21 @@ def plotted_digest(view: View) -> str:
     """
     digest = hashlib.sha256(f"{view.artifact.name} {view.protocol}\n".encode())
     frames = view.frames
-    # Only a counted artifact's view has counts; without any they leave the digest as it was.
+    # What an artifact has nothing of leaves its digest as it was.
+    evaluated = tuple(c for c in ERRORS if frames.runs[c].notna().any())
+    stages = [str(c) for c in frames.gradients.columns]
+    if frames.gradients["layer4"].isna().all():  # CIFAR networks have none
+        stages.remove("layer4")
     counts = [] if frames.counts.empty else [(frames.counts, tuple(frames.counts.columns))]
+    shown = ("dataset", "name", "members", "settings", "top1_error", "top5_error")
+    ensembles = [] if frames.ensembles.empty else [(frames.ensembles, shown)]
     for frame, columns in (
-        (frames.runs, _PLOTTED),
+        (frames.runs, (*_PLOTTED, *evaluated)),
         (frames.metrics, tuple(frames.metrics.columns)),
-        (frames.gradients, tuple(frames.gradients.columns)),
+        (frames.gradients, tuple(stages)),
         (frames.layers, tuple(frames.layers.columns)),
         *counts,
+        *ensembles,
     ):
         digest.update(f"{' '.join(columns)}\n".encode())
         lines = [

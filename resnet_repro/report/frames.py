@@ -18,6 +18,13 @@ from resnet_repro.artifacts import Artifact
 from resnet_repro.errors import UserError
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import read_counts
+from resnet_repro.records.evaluations import ERRORS, Evaluation
+from resnet_repro.report.evaluated import (
+    ensembles_frame,
+    errors_of,
+    record_evaluations,
+    settings_words,
+)
 
 LABELS = ("dataset", "arm", "protocol", "seed")
 RUNS = (
@@ -26,6 +33,8 @@ RUNS = (
     "status",
     "iterations",  # run
     "schedule",  # iterations asked for
+    "batch_size",
+    "crop",  # pixels a side; NaN where images are not cropped from larger ones
     "parameters",
     "train_loss",
     "train_error",
@@ -35,6 +44,7 @@ RUNS = (
     "best_test_iteration",
     "warmup_ended",
     "half_precision_test_error",
+    *ERRORS,  # of evaluations; NaN without
     "layer_std",  # of the responses (Fig. 7), the mean over the 3x3 layers
     "gradient_norm",  # of the first stage, the median over the rows
     "device",
@@ -47,6 +57,7 @@ RUNS = (
     "folder",
 )
 COUNTS = ("network", "input", "parameters", "multiply_adds")
+EVALUATIONS = (*LABELS, "evaluation", "settings")
 _NUMBERS = (
     "train_loss",
     "train_error",
@@ -61,11 +72,12 @@ _NUMBERS = (
 
 @dataclass(frozen=True)
 class Frames:
-    """Every finished run (`runs`, a row each) and its measurements (long), and `counts`.
+    """Every finished run (`runs`, a row each) and its measurements (long), and what has no run.
 
-    `counts` has a row for every network that was counted, which needs no run. Errors in %, losses
-    in nats, norms and standard deviations without unit, timing in seconds and images per second;
-    numbers that were not measured are NaN.
+    `counts` has a row for every network that was counted, `ensembles` one for every ensemble,
+    `evaluations` one for everything a run was evaluated for later, with its settings in words.
+    Errors in %, losses in nats, norms and standard deviations without unit, timing in seconds and
+    images per second; numbers that were not measured are NaN.
     """
 
     runs: pd.DataFrame
@@ -74,10 +86,16 @@ class Frames:
     gradients: pd.DataFrame
     layers: pd.DataFrame
     counts: pd.DataFrame
+    evaluations: pd.DataFrame
+    ensembles: pd.DataFrame
 
     def select(self, arms: set[tuple[str, str]], protocol: str | None = None) -> Frames:
-        """The part of the (dataset, arm) pairs, and of one protocol unless None; all counts."""
-        of_runs = [f.name for f in dataclasses.fields(self) if f.name != "counts"]
+        """The part of the (dataset, arm) pairs, and of one protocol unless None.
+
+        Counts and ensembles belong to no run, and stay.
+        """
+        apart = ("counts", "ensembles")
+        of_runs = [f.name for f in dataclasses.fields(self) if f.name not in apart]
         parts = {name: _part(getattr(self, name), arms, protocol) for name in of_runs}
         return dataclasses.replace(self, **parts)
 
@@ -89,6 +107,12 @@ class Frames:
         """A network's row of `counts`."""
         found = self.counts[self.counts["network"] == network].to_dict("records")
         return {str(name): value for name, value in found[0].items()} if found else None
+
+    def ensembles_of(self, artifact: Artifact) -> list[dict[str, Any]]:
+        """The rows of `ensembles` on the data sets of an artifact's arms."""
+        datasets = {arm.dataset for arm in artifact.arms}
+        rows = self.ensembles[self.ensembles["dataset"].isin(datasets)].to_dict("records")
+        return [{str(name): value for name, value in row.items()} for row in rows]
 
     @cached_property
     def _by_arm(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
@@ -124,7 +148,8 @@ class View:
     @property
     def empty(self) -> bool:
         """Whether nothing of the artifact is recorded."""
-        return self.frames.runs.empty and self.frames.counts.empty
+        frames = self.frames
+        return frames.runs.empty and frames.counts.empty and frames.ensembles.empty
 
 
 def _part(frame: pd.DataFrame, arms: set[tuple[str, str]], protocol: str | None) -> pd.DataFrame:
@@ -160,8 +185,12 @@ def read_frames(results_dirs: Sequence[Path]) -> Frames:
                 )
     records = list(seen.values())
     layers = _long(records, "layers.csv", schema.LAYERS)
-    gradients = _long(records, "gradients.csv", schema.GRADIENTS)
-    runs = pd.DataFrame([_run(r) for r in records], columns=list(RUNS))
+    # A CIFAR network lacks layer4.
+    gradients = _long(records, "gradients.csv", schema.GRADIENTS_IMAGENET, *schema.GRADIENT_FORMS)
+    evaluations = [record_evaluations(record) for record in records]
+    runs = pd.DataFrame(
+        [_run(r, e) for r, e in zip(records, evaluations, strict=True)], columns=list(RUNS)
+    )
     if records:
         labels = list(zip(*(runs[x] for x in LABELS), strict=True))
         means = layers.groupby(list(LABELS))["std"].mean()
@@ -175,6 +204,15 @@ def read_frames(results_dirs: Sequence[Path]) -> Frames:
         gradients,
         layers,
         _counts(results_dirs),
+        pd.DataFrame(
+            [
+                {**_labels(record), "evaluation": e.name, "settings": settings_words(e)}
+                for record, found in zip(records, evaluations, strict=True)
+                for e in found
+            ],
+            columns=list(EVALUATIONS),
+        ),
+        ensembles_frame(results_dirs),
     )
 
 
@@ -183,16 +221,26 @@ def make_view(artifact: Artifact, frames: Frames) -> View:
 
     That is `paper` where any arm has it, else `short`, else the artifact's own default, else
     the first there is; the default again when nothing is recorded. Counts are those of its
-    networks where the artifact is counted, else none.
+    networks where the artifact is counted, ensembles those of its data sets where it is of
+    ensembles, else none.
     """
-    arms = set() if artifact.counted else {(arm.dataset, arm.name) for arm in artifact.arms}
+    arms = arms_shown(artifact)
     found = sorted(set(frames.select_runs(arms)["protocol"]))
     order = ["paper", "short", artifact.protocol, *found]
     protocol = next((p for p in order if p in found), artifact.protocol)
     networks = {arm.network for arm in artifact.arms} if artifact.counted else set()
     counts = frames.counts[frames.counts["network"].isin(networks)].reset_index(drop=True)
-    shown = dataclasses.replace(frames.select(arms, protocol), counts=counts)
+    datasets = {arm.dataset for arm in artifact.arms} if artifact.ensemble else set()
+    ensembles = frames.ensembles[frames.ensembles["dataset"].isin(datasets)].reset_index(drop=True)
+    shown = dataclasses.replace(frames.select(arms, protocol), counts=counts, ensembles=ensembles)
     return View(artifact, shown, protocol)
+
+
+def arms_shown(artifact: Artifact) -> set[tuple[str, str]]:
+    """The (dataset, arm) pairs whose runs an artifact shows; none of one that shows no runs."""
+    if artifact.counted or artifact.ensemble:
+        return set()
+    return {(arm.dataset, arm.name) for arm in artifact.arms}
 
 
 def _counts(results_dirs: Sequence[Path]) -> pd.DataFrame:
@@ -208,7 +256,7 @@ def _labels(record: store.Record) -> dict[str, object]:
     return {"dataset": run.dataset, "arm": run.arm, "protocol": run.protocol, "seed": run.seed}
 
 
-def _run(record: store.Record) -> dict[str, object]:
+def _run(record: store.Record, evaluations: Sequence[Evaluation]) -> dict[str, object]:
     result, execution, spec = record.result, record.execution, record.spec
     where = record.folder / "result.json"
     if result.status not in ("done", "diverged"):
@@ -222,8 +270,10 @@ def _run(record: store.Record) -> dict[str, object]:
         "schedule": _whole(
             spec.recipe.get("iterations"), record.folder / "spec.json", "iterations"
         ),
+        **{name: _or_nan(_positive(spec.recipe.get(name))) for name in ("batch_size", "crop")},
         "parameters": result.parameters,
         **{name: _or_nan(getattr(result, name)) for name in _NUMBERS},
+        **errors_of(evaluations),
         "device": execution.device,
         "device_name": execution.device_name,
         "precision": "+".join(execution.precisions),
@@ -241,17 +291,27 @@ def _whole(value: object, where: Path, name: str) -> int:
     return value
 
 
+def _positive(value: object) -> float | None:
+    return value if isinstance(value, int | float) and value > 0 else None
+
+
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def _long(records: Sequence[store.Record], name: str, columns: Sequence[str]) -> pd.DataFrame:
+def _long(
+    records: Sequence[store.Record],
+    name: str,
+    columns: Sequence[str],
+    *forms: Sequence[str],
+) -> pd.DataFrame:
+    """A table of every record; forms: the columns it may have, where these are not they all."""
     rows: list[dict[str, object]] = []
     for record in records:
         path = record.folder / name
         labels = _labels(record)
-        for row in store.read_table(path, columns):
-            rows.append({**labels, **{c: _cell(row[c], c, path) for c in columns}})
+        for row in store.read_table(path, *(forms or (columns,))):
+            rows.append({**labels, **{c: _cell(row[c], c, path) for c in row}})
     return pd.DataFrame(rows, columns=[*LABELS, *columns])
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from resnet_repro.artifacts import Arm
-from resnet_repro.records.schema import GRADIENTS
+from resnet_repro.records.schema import GRADIENTS, GRADIENTS_IMAGENET
 from resnet_repro.report.figures import (
     finish,
     network_label,
@@ -21,7 +21,9 @@ from resnet_repro.report.figures import (
 )
 from resnet_repro.report.frames import View
 
-STAGES = GRADIENTS[1:]
+STAGES = GRADIENTS_IMAGENET[1:]
+# The stages that every network has keep their colours where layer4 joins them.
+HUES = dict(zip((*GRADIENTS[1:], "layer4"), palette(), strict=False))
 LOOKS = (("--", 1.0), ("-", 1.8), (":", 1.4))  # dash and width of a panel's first, second arm ...
 
 
@@ -54,9 +56,11 @@ def gradient_norms(view: View, panels: Sequence[tuple[str, Sequence[str]]]) -> F
                 ncols=len(arms),
                 frameon=False,
             )
+        absent = {"layer4"} if view.frames.gradients["layer4"].isna().all() else set()
         keys = [
-            Line2D([], [], color=hue, lw=2, label=stage)
-            for stage, hue in zip(STAGES, palette(), strict=False)
+            Line2D([], [], color=HUES[stage], lw=2, label=stage)
+            for stage in STAGES
+            if stage not in absent
         ]
         finish(figure, view.artifact.title, keys, view_caption(view))
     return figure
@@ -67,7 +71,7 @@ def _draw(ax: Axes, view: View, arm: Arm, dash: str, width: float) -> None:
     here = frame[(frame["dataset"] == arm.dataset) & (frame["arm"] == arm.name)]
     if here.empty:
         return
-    for stage, hue in zip(STAGES, palette(), strict=False):
+    for stage in (s for s in STAGES if here[s].notna().any()):
         positive = here[stage].where(here[stage] > 0)  # 0 has no place on this axis
         means = 10 ** np.log10(positive).groupby(here["iteration"]).mean()
-        ax.plot(means.index, means, color=hue, ls=dash, lw=width)
+        ax.plot(means.index, means, color=HUES[stage], ls=dash, lw=width)

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from resnet_repro.artifacts import Arm, Artifact
-from resnet_repro.paper.published import CIFAR_BATCH, CIFAR_ITERATIONS, published_for
+from resnet_repro.paper.published import BATCHES, ITERATIONS, published_for
 from resnet_repro.records.schema import RunId
+from resnet_repro.report.evaluated import lacking_evaluations
 from resnet_repro.report.frames import Frames
 from resnet_repro.report.pace import seconds_per_image
 from resnet_repro.report.render import Grid
 
-PROTOCOL = "paper"  # what the artifacts of the paper ask for
+PAPER = "paper"
+PROTOCOLS = (PAPER, "imagenette")  # whose runs are to be recorded; a demo is anybody's own
+NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True)
@@ -35,42 +38,79 @@ class Missing:
 
 
 def seeds_wanted(artifact: Artifact, arm: Arm) -> int:
-    """As many seeds as the artifact asks for, or as a published value of the arm stands for."""
+    """As many seeds as the artifact or its arm asks for, or as a published value stands for."""
     published = [
         value.n for key in artifact.published if key.arm == arm.name for value in published_for(key)
     ]
-    return max([artifact.seeds, *published])
+    return max([artifact.seeds, arm.seeds, *published])
 
 
 def missing_runs(artifacts: Sequence[Artifact], frames: Frames) -> list[Missing]:
-    """The runs under the paper's protocol that lack a record.
+    """The runs that lack a record under the protocol their artifact asks for.
 
     One seed of everything before the second of anything, in the artifacts' order. What several
-    artifacts want is named once; artifacts with a protocol of their own are left out.
+    artifacts want is named once; artifacts that are not to be recorded are left out.
     """
     wanted: dict[RunId, tuple[Arm, list[str]]] = {}
     for artifact in artifacts:
-        if artifact.counted or artifact.protocol != PROTOCOL:
+        if artifact.counted or artifact.protocol not in PROTOCOLS:
             continue
         for arm in artifact.arms:
             for seed in range(seeds_wanted(artifact, arm)):
-                run = RunId(arm.dataset, arm.name, PROTOCOL, seed)
+                run = RunId(arm.dataset, arm.name, artifact.protocol, seed)
                 wanted.setdefault(run, (arm, []))[1].append(artifact.name)
     found = []
-    paces: dict[str, dict[str, float]] = {}
+    hours: dict[tuple[str, str, str], dict[str, float]] = {}
     for run, (arm, names) in sorted(wanted.items(), key=lambda item: item[0].seed):
         has = frames.runs_of(run.dataset, run.arm)
-        if any((r["protocol"], r["seed"]) == (PROTOCOL, run.seed) for r in has):
+        if any((r["protocol"], r["seed"]) == (run.protocol, run.seed) for r in has):
             continue
         elsewhere = sorted({str(r["protocol"]) for r in has if r["seed"] == run.seed})
-        if arm.network not in paces:
-            paces[arm.network] = seconds_per_image(frames, arm.network)
-        hours = {
-            machine: seconds * CIFAR_ITERATIONS * CIFAR_BATCH / 3600
-            for machine, seconds in paces[arm.network].items()
-        }
-        found.append(Missing(run, arm, tuple(names), tuple(elsewhere), hours))
+        key = (run.dataset, arm.network, run.protocol)
+        if key not in hours:
+            hours[key] = _hours(frames, *key)
+        found.append(Missing(run, arm, tuple(names), tuple(elsewhere), hours[key]))
     return found
+
+
+def _hours(frames: Frames, dataset: str, network: str, protocol: str) -> dict[str, float]:
+    """Training hours by machine, tests left out.
+
+    The paper's protocol has the paper's length, any other the length that runs under it were
+    recorded with.
+    """
+    runs = frames.runs
+    here = runs[(runs["dataset"] == dataset) & (runs["protocol"] == protocol)]
+    crop = None
+    if protocol == PAPER:
+        images = ITERATIONS[dataset] * BATCHES[dataset]
+    elif here.empty or here["batch_size"].isna().any():
+        return {}
+    else:
+        images = int(here["schedule"].iloc[0] * here["batch_size"].iloc[0])
+        crop = None if here["crop"].isna().any() else int(here["crop"].iloc[0])
+    paces = seconds_per_image(frames, dataset, network, crop)
+    return {machine: seconds * images / 3600 for machine, seconds in paces.items()}
+
+
+def missing_evaluations(artifacts: Sequence[Artifact], frames: Frames) -> Grid:
+    """The evaluations that artifacts want of recorded runs and nobody has made, each once."""
+    wanted: dict[tuple[RunId, str], list[str]] = {}
+    for artifact in artifacts:
+        for key in lacking_evaluations(artifact, frames):
+            wanted.setdefault(key, []).append(artifact.name)
+    return Grid(
+        ("run", "wanted by", "command"),
+        tuple(
+            (str(run), ", ".join(names), f"`{command}`") for (run, command), names in wanted.items()
+        ),
+    )
+
+
+def _label(run: RunId) -> str:
+    """A run in a reader's words; the data set where it is not the one most runs are on."""
+    where = "" if run.dataset == "cifar10" else f" on {run.dataset}"
+    return f"{run.arm} seed {run.seed}{where}, {run.protocol}"
 
 
 def missing_grid(rows: Sequence[Missing]) -> Grid:
@@ -81,10 +121,10 @@ def missing_grid(rows: Sequence[Missing]) -> Grid:
         (*columns, "command"),
         tuple(
             (
-                f"{row.arm.name} seed {row.run.seed}, {row.run.protocol}",
+                _label(row.run),
                 ", ".join(row.wanted_by),
                 ", ".join(row.elsewhere),
-                *(f"{row.hours[m]:,.1f}" if m in row.hours else "" for m in machines),
+                *(f"{row.hours[m]:,.1f}" if m in row.hours else NOT_MEASURED for m in machines),
                 f"`{row.command}`",
             )
             for row in rows

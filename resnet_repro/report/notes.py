@@ -7,12 +7,22 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from resnet_repro.artifacts import Artifact
-from resnet_repro.paper.published import CIFAR_ITERATIONS
-from resnet_repro.report.frames import sort_protocols
+from resnet_repro.paper.published import ITERATIONS, curve
+from resnet_repro.report.evaluated import evaluations_wanted, lacking_evaluations
+from resnet_repro.report.frames import Frames, arms_shown, sort_protocols
 from resnet_repro.report.verdicts import WIDE, Spread
 
-_METRIC = {
+IMAGE_DATA = ("imagenet", "imagenette", "image-folder")  # tested on a crop of a larger image
+
+METRICS = {
     "test_error": "test error",
+    "center_top5_error": "top-5 error, centre crop",
+    "ten_crop_top1_error": "top-1 error, 10-crop",
+    "ten_crop_top5_error": "top-5 error, 10-crop",
+    "dense_top1_error": "top-1 error, dense",
+    "dense_top5_error": "top-5 error, dense",
+    "top1_error": "top-1 error",
+    "top5_error": "top-5 error",
     "train_error": "training error",
     "layer_std": "mean std of layer responses",
     "gradient_norm": "norm of the first stage's gradient",
@@ -25,7 +35,7 @@ _MEANING = {
     "worse": "the error is higher than published, by more than the interval",
     "reduced": "not the published protocol, so the difference is shown but not judged",
     "diverged": "a run's loss became infinite; no run is dropped, so there is no mean",
-    "not comparable": "measured on other data than the published value",
+    "not comparable": "measured on other images than the published value",
     "missing": "nothing recorded",
     "differs": "another number than the printed one, at the printed precision",
 }
@@ -36,17 +46,24 @@ def protocol_words(runs: pd.DataFrame, protocol: str) -> str:
     here = runs[runs["protocol"] == protocol]
     lengths = sorted({int(n) for n in here["schedule"]})
     words = " or ".join(f"{n:,}" for n in lengths)
-    if set(here["dataset"]) == {"cifar10"} and lengths != [CIFAR_ITERATIONS]:
-        words += f" of the paper's {CIFAR_ITERATIONS:,}"
+    papers = {ITERATIONS.get(dataset) for dataset in here["dataset"]}
+    full = papers.pop() if len(papers) == 1 else None
+    if full is not None and lengths != [full]:
+        words += f" of the paper's {full:,}"
     return f"{protocol} ({words} iterations)"
 
 
 def caption(runs: pd.DataFrame) -> str:
-    """One line naming the protocols, machines and precisions of the runs."""
+    """One line naming the protocols, machines and precisions of the runs.
+
+    Of photographs the data set, too: the name of an ImageNet network does not say on what.
+    """
     if runs.empty:
         return "Nothing recorded yet."
     protocols = sort_protocols(runs["protocol"])
+    images = sorted({d for d in runs["dataset"] if d in IMAGE_DATA})
     parts = [
+        *([_named("Data set", images)] if images else []),
         _named("Protocol", [protocol_words(runs, p) for p in protocols]),
         _named("Machine", sorted(set(runs["device_name"]))),
         _named("Precision", sorted(set(runs["precision"]))),
@@ -66,6 +83,39 @@ def counted_caption(artifact: Artifact, counts: pd.DataFrame) -> str:
     )
 
 
+def ensemble_caption(artifact: Artifact, frames: Frames) -> str:
+    """One line saying who the ensembles' members are."""
+    found = frames.ensembles_of(artifact)
+    if not found:
+        return "Nothing recorded yet."
+    return " ".join(
+        f"{row['name']}: {row['members']} ({row['settings'] or 'settings not stated'})."
+        for row in found
+    )
+
+
+def evaluation_notes(artifact: Artifact, frames: Frames) -> list[str]:
+    """How the errors of an artifact's evaluations were tested, and which are wanting."""
+    wanted = evaluations_wanted(artifact)
+    made = frames.evaluations
+    lines = []
+    for name in wanted if not artifact.ensemble else ():
+        here = [
+            str(words)
+            for dataset, arm, evaluation, words in zip(
+                *(made[c] for c in ("dataset", "arm", "evaluation", "settings")), strict=True
+            )
+            if evaluation == name and (dataset, arm) in arms_shown(artifact)
+        ]
+        if here:
+            lines.append(f"Evaluated as {name}: {'; others: '.join(sorted(set(here)))}.")
+    lacking = [command for _, command in lacking_evaluations(artifact, frames)]
+    if lacking:
+        commands = "; ".join(f"`{command}`" for command in lacking)
+        lines.append(f"Recorded, but not evaluated yet, and so missing here: {commands}.")
+    return lines
+
+
 def _named(word: str, names: Sequence[str]) -> str:
     return f"{word}{'s' if len(names) > 1 else ''}: {', '.join(names)}."
 
@@ -75,13 +125,14 @@ def notes(
     verdicts: Iterable[str],
     spreads: Iterable[tuple[str, str, Spread | None]],
     *,
-    read_off: bool = False,
+    read_off: Sequence[str] = (),
     claims: bool = False,
 ) -> list[str]:
     """Warnings about the runs first, then the words of the table, only those that occur.
 
     spreads: (metric, protocol, spread between seeds) of the rows that show an interval.
-    read_off, claims: whether the table has values read off a figure, and claims.
+    read_off: the figures that published values of the table were read off. claims: whether it
+    makes any.
     """
     lines = warnings(runs)
     if not runs.empty:
@@ -93,12 +144,18 @@ def notes(
     for metric, protocol, spread in spreads:
         if spread is not None:
             lines.append(
-                f"Standard deviation between seeds, {_METRIC[metric]}, protocol {protocol}: "
+                f"Standard deviation between seeds, {METRICS[metric]}, protocol {protocol}: "
                 f"{spread[0]:.2f} points with {spread[1]} degrees of freedom."
             )
-    if read_off:
+    if {"fig1", "fig6"} & set(read_off):
         lines.append(
             "Values read off a figure are good to about 0.05 points, which the interval leaves out."
+        )
+    if "fig4" in read_off:
+        drawn = int(curve("fig4", "plain-18", "test")["iteration"].max())
+        lines.append(
+            f"Values read off Fig. 4 are the last points it draws, at iteration {drawn:,} of "
+            f"{ITERATIONS['imagenet']:,}; no table prints them, so how exact they are is not known."
         )
     if claims:
         lines.append(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
-from resnet_repro.models.names import parse_cifar
+from resnet_repro.models.names import CifarName, parse
+from resnet_repro.records.counts import multiply_adds
 from resnet_repro.report.frames import LABELS, Frames
 from resnet_repro.report.render import Grid
 
@@ -27,6 +29,7 @@ def pace(frames: Frames) -> Grid:
         rows.append(
             (
                 str(run["arm"]),
+                str(run["dataset"]),
                 str(run["protocol"]),
                 str(run["seed"]),
                 _machine(run),
@@ -34,21 +37,29 @@ def pace(frames: Frames) -> Grid:
                 f"{hours:.1f}",
             )
         )
-    return Grid(("network", "protocol", "seed", "machine", "images a second", "hours"), tuple(rows))
+    columns = ("network", "data set", "protocol", "seed", "machine", "images a second", "hours")
+    return Grid(columns, tuple(rows))
 
 
-def seconds_per_image(frames: Frames, network: str) -> dict[str, float]:
-    """What an image of a CIFAR network takes to train on each machine there are records of.
+def seconds_per_image(
+    frames: Frames, dataset: str, network: str, crop: int | None = None
+) -> dict[str, float]:
+    """What an image takes a network to train on, by machine that has a record of that data set.
 
-    Scaled from the recorded networks by the work of one image: every stage of a CIFAR net does
-    the same, so it grows with depth times width squared. The median over the machine's runs.
+    Scaled from the recorded networks by the work of one image; the median over the machine's
+    runs. Not from one data set to another: reading and augmenting the images costs time, too.
+    crop: pixels a side, where it is another than the paper's. Empty when nothing can be said.
     """
     found: dict[str, list[float]] = {}
     for run, timing in _timed(frames):
         rate = float(timing["images_per_second"].median())
-        if rate > 0:
-            found.setdefault(_machine(run), []).append(1 / (rate * _work(str(run["network"]))))
-    work = _work(network)
+        pixels = None if math.isnan(run["crop"]) else int(run["crop"])
+        work = _work(str(run["network"]), pixels) if run["dataset"] == dataset else None
+        if rate > 0 and work is not None:
+            found.setdefault(_machine(run), []).append(1 / (rate * work))
+    work = _work(network, crop)
+    if work is None:
+        return {}
     return {name: work * statistics.median(units) for name, units in sorted(found.items())}
 
 
@@ -64,6 +75,12 @@ def _machine(run: dict[str, Any]) -> str:
     return f"{run['device_name']}, {run['precision']}"
 
 
-def _work(network: str) -> float:
-    parsed = parse_cifar(network)
-    return float(parsed.depth * parsed.width**2)
+def _work(network: str, crop: int | None) -> float | None:
+    """Of one image, up to a factor that depends on its kind; None for a network not counted.
+
+    Every stage of a CIFAR net does the same work, so there it is depth times width squared.
+    """
+    parsed = parse(network)
+    if isinstance(parsed, CifarName):
+        return float(parsed.depth * parsed.width**2)
+    return multiply_adds(network, crop)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from resnet_repro.paper.published import PublishedValue
 from resnet_repro.report.claims import ClaimRow
+from resnet_repro.report.notes import IMAGE_DATA, METRICS
 from resnet_repro.report.tables import Row, SideBySide, Table
 from resnet_repro.report.verdicts import Comparison
 
 METRIC_WORDS = {
-    "test_error": "test error, %",
-    "train_error": "training error, %",
+    **{name: f"{words}, %" for name, words in METRICS.items() if name.endswith("_error")},
     "layer_std": "mean std of layer responses",
     "gradient_norm": "norm of conv1's gradient, median over rows",
     "params": "parameters",
@@ -21,9 +21,16 @@ METRIC_WORDS = {
 }
 
 # A claim about gradients compares every stage, by the logarithms of the norms.
-_CLAIM_WORDS = METRIC_WORDS | {"gradient_norm": "log10 of each stage's gradient norm"}
+CLAIM_WORDS = METRIC_WORDS | {"gradient_norm": "log10 of each stage's gradient norm"}
 
 UNIT_WORDS = {"params": " M", "flops": " billion"}  # as the paper prints them
+
+
+def metric_words(metric: str, dataset: str, words: dict[str, str] = METRIC_WORDS) -> str:
+    """A metric with its unit; of photographs also which error the run's own test gives."""
+    if metric == "test_error" and dataset in IMAGE_DATA:
+        return "top-1 error, centre crop, %"
+    return words[metric]
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ def grid(rows: Sequence[Row]) -> Grid:
         [
             (
                 row.arm,
-                METRIC_WORDS[row.metric],
+                metric_words(row.metric, row.dataset),
                 published_text(row.published, row.metric),
                 recorded_text(row.ours, row.metric),
                 difference_text(row.ours.difference, row.ours.half_width),
@@ -70,7 +77,7 @@ def claims_grid(rows: Sequence[ClaimRow]) -> Grid:
         [
             (
                 row.claim.text,
-                _CLAIM_WORDS[row.claim.metric],
+                metric_words(row.claim.metric, row.dataset, CLAIM_WORDS),
                 _side(row.claim.higher, row.higher_mean),
                 _side(row.claim.lower, row.lower_mean),
                 difference_text(row.result.difference, row.result.half_width),
@@ -91,7 +98,7 @@ def side_by_side_grid(rows: Sequence[SideBySide]) -> Grid:
         [
             (
                 both.recorded.arm,
-                METRIC_WORDS[both.recorded.metric],
+                metric_words(both.recorded.metric, both.recorded.dataset),
                 both.recorded.protocol,
                 published_text(both.recorded.published, both.recorded.metric),
                 recorded_text(both.recorded.ours, both.recorded.metric),

@@ -8,16 +8,24 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from resnet_repro.artifacts import Arm, Artifact
+from resnet_repro.artifacts import Arm, Artifact, Published
 from resnet_repro.paper.published import (
     PublishedValue,
     published_for,
     seed_std_prior,
     table_values,
 )
+from resnet_repro.records.evaluations import ERRORS
 from resnet_repro.report.claims import ClaimRow, claim_rows
-from resnet_repro.report.frames import Frames, sort_protocols
-from resnet_repro.report.notes import caption, counted_caption, notes
+from resnet_repro.report.evaluated import unevaluated
+from resnet_repro.report.frames import Frames, arms_shown, sort_protocols
+from resnet_repro.report.notes import (
+    caption,
+    counted_caption,
+    ensemble_caption,
+    evaluation_notes,
+    notes,
+)
 from resnet_repro.report.verdicts import (
     Comparison,
     Outcome,
@@ -28,7 +36,8 @@ from resnet_repro.report.verdicts import (
     summarise,
 )
 
-METRICS = ("test_error", "train_error", "layer_std", "gradient_norm", "flops", "params")
+METRICS = ("test_error", *ERRORS, "train_error", "layer_std", "gradient_norm", "flops", "params")
+ENSEMBLE = "ensemble"  # stands for one that was not evaluated yet
 COUNTED = {"flops": "multiply_adds", "params": "parameters"}  # metric: column of the counts
 
 
@@ -79,7 +88,7 @@ def table(artifact: Artifact, frames: Frames) -> Table:
     """
     rows = _rows(artifact, frames, _protocols(artifact, frames))
     rows += _quoted(artifact)
-    runs = _runs_of(artifact, frames)
+    runs = frames.select_runs(arms_shown(artifact))
     spreads = [
         (metric, protocol, spread(frames, dataset, metric, protocol))
         for dataset, metric, protocol in dict.fromkeys(
@@ -90,14 +99,15 @@ def table(artifact: Artifact, frames: Frames) -> Table:
         artifact,
         tuple(rows),
         tuple(claim_rows(artifact, frames)),
-        counted_caption(artifact, frames.counts) if artifact.counted else caption(runs),
+        _caption(artifact, frames, runs),
         (
             *artifact.notes,
+            *evaluation_notes(artifact, frames),
             *notes(
                 runs,
                 [r.ours.verdict for r in rows],
                 spreads,
-                read_off=any(r.published is not None and r.published.read_off for r in rows),
+                read_off=[r.published.source for r in rows if r.published and r.published.read_off],
                 claims=bool(artifact.claims),
             ),
         ),
@@ -135,7 +145,10 @@ def spread(frames: Frames, dataset: str, metric: str, protocol: str) -> Spread |
 
 
 def outcomes(frames: Frames, dataset: str, arm: str, protocol: str, metric: str) -> list[Outcome]:
-    """The final value of every finished seed of an arm under one protocol, by seed."""
+    """The final value of every finished seed of an arm under one protocol, by seed.
+
+    A seed that nobody evaluated for the metric is not among them.
+    """
     return [
         Outcome(
             int(run["seed"]),
@@ -143,17 +156,26 @@ def outcomes(frames: Frames, dataset: str, arm: str, protocol: str, metric: str)
             run["status"] != "done",
         )
         for run in frames.runs_of(dataset, arm, protocol)
+        if not unevaluated(run, metric)
     ]
 
 
-def _runs_of(artifact: Artifact, frames: Frames) -> pd.DataFrame:
-    arms = set() if artifact.counted else {(arm.dataset, arm.name) for arm in artifact.arms}
-    return frames.select_runs(arms)
+def _caption(artifact: Artifact, frames: Frames, runs: pd.DataFrame) -> str:
+    if artifact.counted:
+        return counted_caption(artifact, frames.counts)
+    return ensemble_caption(artifact, frames) if artifact.ensemble else caption(runs)
 
 
 def _protocols(artifact: Artifact, *frames: Frames) -> dict[str, list[str]]:
-    """The protocols each arm was run under, the paper's first; the default where it was not."""
-    found = {}
+    """The protocols each arm was run under, the paper's first; the default where it was not.
+
+    Of an artifact of ensembles, the ensembles there are, with their protocols in one word.
+    """
+    found: dict[str, list[str]] = {}
+    if artifact.ensemble:
+        for row in (row for f in frames for row in f.ensembles_of(artifact)):
+            found.setdefault(row["name"], [row["protocol"]])
+        return found or {ENSEMBLE: [artifact.protocol]}
     for arm in artifact.arms:
         names = [p for f in frames for p in f.protocols_of(arm.dataset, arm.name)]
         found[arm.name] = sort_protocols(names) or [artifact.protocol]
@@ -161,13 +183,21 @@ def _protocols(artifact: Artifact, *frames: Frames) -> dict[str, list[str]]:
 
 
 def _metrics(artifact: Artifact, arm: Arm) -> list[str]:
-    wanted: set[str] = {*COUNTED} if artifact.counted else {"test_error"}
+    wanted: set[str] = {*COUNTED} if artifact.counted else set()
     wanted.update(c.metric for c in artifact.claims)
     wanted.update(p.metric for p in artifact.published if p.arm == arm.name)
+    if not artifact.counted and not wanted & {*ERRORS}:
+        wanted.add("test_error")
     return [m for m in METRICS if m in wanted]
 
 
 def _rows(artifact: Artifact, frames: Frames, protocols: dict[str, list[str]]) -> list[Row]:
+    if artifact.ensemble:
+        return [
+            _ensemble_row(artifact, key, frames, name, words)
+            for name, [words] in protocols.items()
+            for key in artifact.published
+        ]
     rows = []
     for arm in artifact.arms:
         for metric in _metrics(artifact, arm):
@@ -217,6 +247,18 @@ def _error_row(
         tuple(sorted({run["device_name"] for run in runs})),
         tuple(sorted({run["precision"] for run in runs})),
     )
+
+
+def _ensemble_row(
+    artifact: Artifact, key: Published, frames: Frames, name: str, protocol: str
+) -> Row:
+    """An ensemble on images that its published value was not measured on."""
+    dataset = artifact.arms[0].dataset
+    value = published_for(key)[0]
+    errors = [row[key.metric] for row in frames.ensembles_of(artifact) if row["name"] == name]
+    found = [Outcome(0, float(error)) for error in errors if not math.isnan(error)]
+    ours = judge(found, value, None, dataset=dataset, protocol=protocol)
+    return Row(name, "", dataset, key.metric, protocol, value, None, ours)
 
 
 def _count_row(

@@ -16,7 +16,7 @@ from decimal import ROUND_HALF_UP, Decimal
 # The quantile function behind scipy.stats.t.ppf, without the second scipy.stats takes to import.
 from scipy.special import stdtrit
 
-from resnet_repro.paper.published import PublishedValue
+from resnet_repro.paper.published import TEST_SERVER, PublishedValue
 
 WIDE = 0.5  # points: an interval wider than this to either side settles nothing
 
@@ -141,13 +141,14 @@ def judge(
 ) -> Comparison:
     """Our runs of one arm under one protocol beside what was published.
 
-    A mean is only judged under the published protocol and data set. A `best` of several runs
-    has no verdict; a bound holds or fails by our mean.
+    A mean is only judged under the published protocol and data set, and never beside what a
+    test server measured. A `best` of several runs has no verdict; a bound holds or fails by our
+    mean.
     """
     own = summarise(outcomes)
     if own.mean is None:  # missing or diverged
         return own
-    if dataset != published.dataset:
+    if dataset != published.dataset or published.split == TEST_SERVER:
         return summarise(outcomes, "not comparable")
     if published.statistic == "best":
         return own

@@ -1,0 +1,159 @@
+"""What was measured of a finished run later: 10-crop and dense errors, ensembles, lesions ...
+
+A record's evaluations are files `evaluations/<name>.json` in its folder. They come after
+`result.json`, which therefore does not list them; each carries the hash of the spec it was made
+from instead. An ensemble has several runs and lies beside the arms, in
+`<results>/<dataset>/ensembles/<name>.json`, where no run can: runs lie three folders deep.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from resnet_repro.errors import UserError
+from resnet_repro.records.files import read_json, write_json
+from resnet_repro.records.schema import SCHEMA, check_label
+
+FOLDER = "evaluations"
+ENSEMBLES = "ensembles"
+
+CENTER, TEN_CROP, DENSE = "center", "ten_crop", "dense"  # the ways an ImageNet network is tested
+
+# The name of an error in tables and claims -> the evaluation and the value it is. The centre
+# crop's top-1 error is the run's own test_error.
+ERRORS = {
+    "center_top5_error": (CENTER, "top5_error"),
+    "ten_crop_top1_error": (TEN_CROP, "top1_error"),
+    "ten_crop_top5_error": (TEN_CROP, "top5_error"),
+    "dense_top1_error": (DENSE, "top1_error"),
+    "dense_top5_error": (DENSE, "top5_error"),
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation; errors in %.
+
+    `values` holds finite numbers or lists of them, `settings` what decides them beside the
+    weights (crops, sizes, images), `execution` what should not (device, precision, versions).
+    """
+
+    name: str
+    spec_hash: str  # of the run that was evaluated; empty for an ensemble
+    settings: Mapping[str, object]
+    values: Mapping[str, object]
+    execution: Mapping[str, object]
+
+    def number(self, name: str) -> float:
+        """The value of that name as a number; NaN when it is absent or a list."""
+        value = self.values.get(name)
+        return float(value) if isinstance(value, int | float) else float("nan")
+
+    @property
+    def members(self) -> list[str]:
+        """Whom an ensemble consists of, as its settings name them: runs as arm/protocol/seedK."""
+        told = self.settings.get("members")
+        found = told if isinstance(told, list) else []
+        return [str(m.get("run", m.get("network")) if isinstance(m, dict) else m) for m in found]
+
+
+def evaluation_path(record: Path, name: str) -> Path:
+    """Where the evaluation of that name lies in a record's folder."""
+    return record / FOLDER / f"{check_label(name)}.json"
+
+
+def ensemble_path(results: Path, dataset: str, name: str) -> Path:
+    """Where the evaluation of an ensemble of that name lies in a results folder."""
+    return results / check_label(dataset) / ENSEMBLES / f"{check_label(name)}.json"
+
+
+def write_evaluation(record: Path, evaluation: Evaluation) -> Path:
+    """Write an evaluation into a record's folder, over one of the same name; its path.
+
+    Raises UserError for a name that cannot name a file, and for values that are no finite
+    numbers or that JSON cannot hold.
+    """
+    return _write(evaluation_path(record, evaluation.name), evaluation)
+
+
+def write_ensemble(results: Path, dataset: str, evaluation: Evaluation) -> Path:
+    """Write an ensemble's evaluation into a results folder; raises as `write_evaluation`."""
+    return _write(ensemble_path(results, dataset, evaluation.name), evaluation)
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """One evaluation. Raises UserError when the file is unreadable or not in the schema."""
+    value = read_json(path)
+    if value.pop("schema", None) != SCHEMA:
+        raise UserError(f"{path}: another schema than {SCHEMA}")
+    names = {f.name for f in fields(Evaluation)}
+    if set(value) != names:
+        raise UserError(f"{path} has other fields than {', '.join(sorted(names))}")
+    name, spec_hash = value["name"], value["spec_hash"]
+    settings, values, execution = value["settings"], value["values"], value["execution"]
+    if not isinstance(name, str) or not isinstance(spec_hash, str):
+        raise UserError(f"{path}: name and spec_hash must be texts")
+    if not (
+        isinstance(settings, dict) and isinstance(values, dict) and isinstance(execution, dict)
+    ):
+        raise UserError(f"{path}: settings, values and execution must be objects")
+    if name != path.stem:
+        raise UserError(f"{path} holds the evaluation '{name}': name the file after it")
+    _check_values(values, path)
+    return Evaluation(name, spec_hash, settings, values, execution)
+
+
+def find_evaluations(record: Path) -> list[Path]:
+    """Every evaluation in a record's folder, sorted by name."""
+    return sorted((record / FOLDER).glob("*.json"))
+
+
+def find_ensembles(results: Path) -> list[Path]:
+    """Every ensemble's evaluation in a results folder, sorted by data set and name."""
+    return sorted(results.glob(f"*/{ENSEMBLES}/*.json"))
+
+
+def read_evaluations(record: Path) -> list[Evaluation]:
+    """Every evaluation in a record's folder, by name; raises as `read_evaluation`."""
+    return [read_evaluation(path) for path in find_evaluations(record)]
+
+
+def read_ensembles(results: Path) -> list[tuple[str, Path, Evaluation]]:
+    """Every ensemble in a results folder: data set, file, evaluation; by data set and name.
+
+    Raises UserError as `read_evaluation`.
+    """
+    return [(p.parts[-3], p, read_evaluation(p)) for p in find_ensembles(results)]
+
+
+def _write(path: Path, evaluation: Evaluation) -> Path:
+    _check_values(evaluation.values, path)
+    value = {"schema": SCHEMA, **asdict(evaluation)}
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: JSON cannot hold its settings or execution: {error}") from error
+    write_json(path, value)
+    return path
+
+
+def _check_values(values: Mapping[str, object], path: Path) -> None:
+    for name, value in values.items():
+        if any(not _is_finite(number) for number in _flat(value)):
+            raise UserError(f"{path}: {name} is not a finite number or a list of them")
+
+
+def _flat(value: object) -> Iterator[object]:
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _flat(item)
+    else:
+        yield value
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

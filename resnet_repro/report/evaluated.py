@@ -1,0 +1,138 @@
+"""Evaluations as the report's tables hold them: of runs, and of ensembles, which are no run's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from resnet_repro.artifacts import Artifact
+from resnet_repro.errors import UserError
+from resnet_repro.records import schema, store
+from resnet_repro.records.evaluations import (
+    CENTER,
+    DENSE,
+    ERRORS,
+    TEN_CROP,
+    Evaluation,
+    read_ensembles,
+    read_evaluations,
+)
+
+if TYPE_CHECKING:  # frames are built of what is here
+    from resnet_repro.report.frames import Frames
+
+ENSEMBLES = (
+    "dataset",
+    "name",
+    "members",
+    "protocol",
+    "top1_error",
+    "top5_error",
+    "settings",
+    "file",
+)
+CROPS = {CENTER: "center", TEN_CROP: "10", DENSE: "dense"}  # how the command names them
+
+
+def unevaluated(run: dict[str, Any], metric: str) -> bool:
+    """Whether a run lacks that metric because nobody evaluated it yet.
+
+    One that diverged has nothing to evaluate, and lacks it for that.
+    """
+    return metric in ERRORS and run["status"] == "done" and math.isnan(run[metric])
+
+
+def record_evaluations(record: store.Record) -> list[Evaluation]:
+    """A record's evaluations. Raises UserError for one that was made from another spec."""
+    found = read_evaluations(record.folder)
+    for evaluation in found:
+        if evaluation.spec_hash != record.spec.hash:
+            raise UserError(
+                f"{record.folder}: its evaluation '{evaluation.name}' was made from another spec: "
+                "remove it and evaluate the run again"
+            )
+    return found
+
+
+def errors_of(evaluations: Sequence[Evaluation]) -> dict[str, float]:
+    """The errors of one run's evaluations in %, NaN for those nobody made."""
+    found = {e.name: e for e in evaluations}
+    return {
+        metric: found[name].number(value) if name in found else math.nan
+        for metric, (name, value) in ERRORS.items()
+    }
+
+
+def ensembles_frame(results_dirs: Sequence[Path]) -> pd.DataFrame:
+    """Every ensemble below the folders, a row each; of one name the first folder's."""
+    rows: dict[tuple[str, str], dict[str, object]] = {}
+    for results in results_dirs:
+        for dataset, path, e in read_ensembles(results):
+            rows.setdefault(
+                (dataset, e.name),
+                {
+                    "dataset": dataset,
+                    "name": e.name,
+                    "members": ", ".join(e.members),
+                    "protocol": "+".join(sorted({_protocol(m) for m in e.members} - {""})),
+                    "top1_error": e.number("top1_error"),
+                    "top5_error": e.number("top5_error"),
+                    "settings": settings_words(e),
+                    "file": str(path),
+                },
+            )
+    return pd.DataFrame(list(rows.values()), columns=list(ENSEMBLES))
+
+
+def _protocol(member: str) -> str:
+    """Of a member named as arm/protocol/seedK; empty for weights that are no run's."""
+    parts = member.split("/")
+    return parts[-2] if len(parts) >= 3 and parts[-1].startswith("seed") else ""
+
+
+def settings_words(evaluation: Evaluation) -> str:
+    """An evaluation's settings in one line, those that a reader needs to compare it."""
+    told = evaluation.settings
+    sizes = told.get("sizes")
+    parts = {
+        "shorter side": ", ".join(map(str, sizes)) if isinstance(sizes, list) else "",
+        "crop": told.get("crop", ""),
+        "BN statistics": told.get("bn", ""),
+    }
+    return "; ".join(f"{name} {value}" for name, value in parts.items() if value != "")
+
+
+def evaluate_command(runs: Sequence[str], evaluation: str) -> str:
+    """What evaluates runs, named as dataset/arm/protocol/seedK; several are an ensemble."""
+    words = " ".join(f"--run {run}" for run in runs)
+    return f"python -m resnet_repro evaluate {words} --crops {CROPS[evaluation]}"
+
+
+def evaluations_wanted(artifact: Artifact) -> tuple[str, ...]:
+    """The evaluations that an artifact's metrics come from, each once."""
+    if artifact.ensemble:
+        return (DENSE,)
+    metrics = [p.metric for p in artifact.published] + [c.metric for c in artifact.claims]
+    return tuple(dict.fromkeys(ERRORS[m][0] for m in metrics if m in ERRORS))
+
+
+def lacking_evaluations(artifact: Artifact, frames: Frames) -> list[tuple[schema.RunId, str]]:
+    """Each finished run that an artifact wants evaluated and nobody has, with the command.
+
+    An ensemble is none of a single run, so an artifact of ensembles lacks none here.
+    """
+    if artifact.ensemble:
+        return []
+    found = []
+    for evaluation in evaluations_wanted(artifact):
+        metric = next(m for m, (name, _) in ERRORS.items() if name == evaluation)
+        for arm in artifact.arms:
+            for row in frames.runs_of(arm.dataset, arm.name):
+                if unevaluated(row, metric):
+                    run = schema.RunId(arm.dataset, arm.name, row["protocol"], row["seed"])
+                    found.append((run, evaluate_command([str(run)], evaluation)))
+    return found
