@@ -12,7 +12,8 @@ from resnet_repro.data.dataset import Dataset
 from resnet_repro.records.schema import RunId, Spec
 from resnet_repro.records.store import Row
 from resnet_repro.train.device import Device
-from resnet_repro.train.loop import Job, Stopped, Watch, train
+from resnet_repro.train.job import Job
+from resnet_repro.train.loop import Stopped, Watch, train
 from resnet_repro.train.recipe import RECIPE_VERSION, Recipe
 
 ROWS = 2  # the first one's evaluation may compile; the last one is timed

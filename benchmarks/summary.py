@@ -11,7 +11,7 @@ from benchmarks.contestant import OURS
 from benchmarks.floor import Rates, Work, floor
 from benchmarks.measure import Account, Measurement
 from benchmarks.overheads import overhead_share
-from resnet_repro.train.loop import Job
+from resnet_repro.train.job import Job
 from resnet_repro.train.recipe import PAPER, PROTOCOLS
 
 

@@ -10,7 +10,7 @@ from benchmarks.files import Recorded
 from benchmarks.summary import Summary
 from resnet_repro.report.figures import network_label
 from resnet_repro.report.render import Grid, markdown_grid
-from resnet_repro.train.loop import Job
+from resnet_repro.train.job import Job
 
 DEVICE_WORDS = {"cpu": "CPU", "cuda": "GPU", "mps": "MPS"}
 EXPECTED = ("cpu", "cuda")  # a table without one of them says so

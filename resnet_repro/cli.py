@@ -94,7 +94,9 @@ def run(
     seeds: Annotated[str, typer.Option(metavar="0,1", help="One run each.")] = "0",
     protocol: Annotated[
         str | None,
-        typer.Option(metavar="P", help="paper, short, demo or smoke; the artifact's own if not."),
+        typer.Option(
+            metavar="P", help="paper, short, imagenette, demo or smoke; the artifact's own if not."
+        ),
     ] = None,
     iterations: Annotated[
         int | None,
@@ -110,8 +112,21 @@ def run(
     ] = None,
     data_root: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where CIFAR-10 is; $RESNET_REPRO_DATA or data/ if not."),
+        typer.Option(metavar="DIR", help="Where the data are; $RESNET_REPRO_DATA or data/ if not."),
     ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Another data set, such as image-folder for any subset."),
+    ] = None,
+    corrupt: Annotated[
+        Literal["fail", "skip"], typer.Option(help="What to do about image files that are none.")
+    ] = "fail",
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Processes that read image files.")
+    ] = None,
+    accumulate: Annotated[
+        int, typer.Option(metavar="K", min=1, help="Compute each batch in K parts, to save memory.")
+    ] = 1,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option()] = "auto",
     precision: Annotated[Literal["auto", "fp32", "tf32", "bf16"], typer.Option()] = "auto",
     kernels: Annotated[Switch, typer.Option(help="Own CPU kernels.")] = "auto",
@@ -148,33 +163,47 @@ def run(
         protocol,
         iterations,
         tuple(_switch(text) for text in switches or ()),
+        dataset,
         results_dir,
     )
     from resnet_repro.mirror import require_wandb
     from resnet_repro.train.device import choose
+    from resnet_repro.train.distributed import joined
 
     if wandb != "disabled":
         require_wandb()
-    settings = runner.Settings(
-        device=choose(device, precision, kernels=kernels, compile=compile, graph=graph),
-        data_root=data_root,
-        cache=cache_dir,
-        results=results_dir,
-        jobs=jobs,
-        checkpoint_seconds=checkpoint_every,
-        wandb=wandb,
-    )
-    planned = runner.plan(request, settings.device.kind)
-    if as_json:
-        _print_json(overview.plan_json(planned))
-        return
-    out = _out()
-    print_rows(out, "Plan", *plan_rows(planned))
-    if dry_run:
-        return
-    with RunDisplay(planned, out) as display:
-        ends = runner.execute(request, settings, display)
-    _summary(out, ends, artifact, results_dir, figures_dir or results_dir / "figures")
+    with joined(device) as world:
+        settings = runner.Settings(
+            device=choose(
+                device,
+                precision,
+                kernels=kernels,
+                compile=compile,
+                graph=graph,
+                parts=accumulate,
+                workers=workers,
+                photographs=runner.of_photographs(experiment.artifact),
+            ),
+            data_root=data_root,
+            cache=cache_dir,
+            results=results_dir,
+            jobs=jobs,
+            checkpoint_seconds=checkpoint_every,
+            wandb=wandb if world.first else "disabled",
+            corrupt=corrupt,
+        )
+        out = _out() if world.first else Console(quiet=True)
+        planned = world.first_does(lambda: runner.plan(request, settings.device.kind))
+        if as_json:
+            _print_json(overview.plan_json(planned))
+            return
+        print_rows(out, "Plan", *plan_rows(planned))
+        if dry_run:
+            return
+        with RunDisplay(planned, out) as display:
+            ends = runner.execute(request, settings, display, display.say, world)
+    if world.first:
+        _summary(out, ends, artifact, results_dir, figures_dir or results_dir / "figures")
     bad = [end for end in ends.values() if end in ("busy", "failed", "stopped")]
     if bad:
         raise typer.Exit(130 if "stopped" in bad else 1)
@@ -207,6 +236,110 @@ def _summary(
         print_rows(out, title, grid.columns, grid.rows)
     for path in written:
         out.print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def evaluate(
+    arch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NETWORK", help="Such as resnet50-v1.5; several are an ensemble."),
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|torchvision",
+            help="Of each --arch: .safetensors, .pth, torchvision or torchvision:IMAGENET1K_V2.",
+        ),
+    ] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="A recorded run instead; several are an ensemble."),
+    ] = None,
+    data_root: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where val/ is; $RESNET_REPRO_DATA or data/ if not."),
+    ] = None,
+    dataset: Annotated[
+        Literal["imagenet", "imagenette", "image-folder"] | None,
+        typer.Option(help="The runs' own, or imagenet, if not given."),
+    ] = None,
+    crops: Annotated[
+        Literal["center", "10", "dense"],
+        typer.Option(help="Centre crop, ten crops, or everywhere at several sizes."),
+    ] = "center",
+    sizes: Annotated[
+        str,
+        typer.Option(metavar="256,...", help="Shorter sides in pixels; the paper's if not given."),
+    ] = "",
+    crop: Annotated[
+        int | None, typer.Option(metavar="PIXELS", help="The runs' own, or 224, if not given.")
+    ] = None,
+    bn: Annotated[
+        Literal["moving", "recomputed"],
+        typer.Option(help="BN's statistics: the weights' own, or over all training images."),
+    ] = "moving",
+    mean: Annotated[
+        Literal["torchvision", "pixel", "channel", "channel-std"],
+        typer.Option(help="What is subtracted, with --arch; all but the first of train/."),
+    ] = "torchvision",
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option()] = "auto",
+    precision: Annotated[Literal["auto", "fp32", "tf32", "bf16"], typer.Option()] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Processes that read image files.")
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Crops to compute at once.")
+    ] = 64,
+    cache_dir: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where mean images are kept.")
+    ] = CACHE,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the JSON here, too.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Test networks with weights, or recorded runs, on validation images."""
+    arch, weights = arch or [], weights or []
+    if len(arch) != len(weights):
+        raise UserError(f"{len(arch)} --arch and {len(weights)} --weights: give one for each")
+    from resnet_repro import evaluation_command as command
+    from resnet_repro import evaluation_display as shown
+    from resnet_repro.train.device import choose
+
+    request = command.Request(
+        networks=tuple(zip(arch, weights, strict=True)),
+        runs=tuple(run or ()),
+        crops=crops,
+        sizes=tuple(_whole(text, "--sizes") for text in sizes.split(",") if text),
+        crop=crop,
+        bn=bn,
+        mean=mean,
+        dataset=dataset,
+        data_root=data_root,
+        batch_size=batch_size,
+    )
+    chosen = choose(
+        device,
+        precision,
+        kernels="off",
+        compile="off",
+        graph="off",
+        photographs=True,
+        workers=workers,
+    )
+    # Only the result goes to standard output.
+    steps = shown.Steps(Console(markup=False, emoji=False, stderr=True))
+    with steps.bars:
+        found = command.evaluate(request, chosen, cache_dir, steps.say, steps.step)
+    if out is not None:
+        write_atomic(out, _json_text(shown.to_json(found)).encode())
+    if as_json:
+        _print_json(shown.to_json(found))
+        return
+    print_rows(_out(), "Evaluation", *shown.result_rows(found))
+    for path in (found.path, out):
+        if path is not None:
+            _out().print(f"wrote {path}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -285,7 +418,10 @@ def verify(
 
 @app.command()
 def data(
-    name: Annotated[str, typer.Argument(help="cifar10, cifar10-45k or digits.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="cifar10, cifar10-45k, digits, imagenet, imagenette or image-folder."),
+    ],
     data_root: Annotated[Path | None, typer.Option(metavar="DIR")] = None,
     download: Annotated[
         bool, typer.Option("--download", help="Fetch CIFAR-10 first (170 MB).")
@@ -293,14 +429,18 @@ def data(
 ) -> None:
     """Read a data set and say what is in it."""
     from resnet_repro.data import cifar10, load
+    from resnet_repro.data.dataset import Dataset
 
     if download:
         if not name.startswith("cifar10"):
             raise UserError(f"{name} needs no download")
         cifar10.download(data_root or cifar10.default_root())
     found = load(name, data_root)
+    shape = "files"
+    if isinstance(found, Dataset):
+        shape = " x ".join(str(n) for n in found.train.images.shape[1:])
     rows = [
-        (split, len(part), " x ".join(str(n) for n in part.images.shape[1:]), part.digest)
+        (split, len(part), shape, part.digest)
         for split, part in (("train", found.train), ("test", found.test))
     ]
     print_rows(_out(), name, ("split", "images", "shape", "digest"), rows)
@@ -320,7 +460,7 @@ def _guarded(call: Callable[[], Any]) -> int:
     try:
         value = call()
     except UserError as error:
-        return _complain(str(error))
+        return 2 if error.told else _complain(str(error))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

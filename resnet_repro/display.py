@@ -64,11 +64,15 @@ class RunDisplay:
     ) -> None:
         self.progress.stop()
 
+    def say(self, text: str) -> None:
+        """A line of text."""
+        self.console.print(text, highlight=False, soft_wrap=True)
+
     def __call__(self, event: Event) -> None:
         """Show one event of runner.execute."""
         name = f"{event.run.arm} seed {event.run.seed}"
         if event.kind == "say":
-            self.console.print(event.value, highlight=False, soft_wrap=True)
+            self.say(event.value)
             return
         if event.run not in self.bars:
             total = self.totals[event.run]

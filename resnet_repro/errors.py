@@ -7,3 +7,5 @@ class UserError(Exception):
     The command prints the message on standard error and exits with status 2;
     everything else is a defect of ours and keeps its traceback.
     """
+
+    told = False  # whether another process of the same run prints it

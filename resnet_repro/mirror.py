@@ -11,7 +11,8 @@ from typing import Any
 from resnet_repro.errors import UserError
 from resnet_repro.records.schema import Execution, Result
 from resnet_repro.records.store import Row
-from resnet_repro.train.loop import Job, Watch
+from resnet_repro.train.job import Job
+from resnet_repro.train.loop import Watch
 
 PROJECT = "resnet-repro"
 

@@ -9,21 +9,30 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from resnet_repro.artifacts import Arm, Artifact
 from resnet_repro.errors import UserError
-from resnet_repro.models.names import parse_cifar
+from resnet_repro.models.names import CifarName, parse
 from resnet_repro.records import schema, store
-from resnet_repro.train.recipe import RECIPE_VERSION, Recipe, protocol_label, recipe_for
+from resnet_repro.records.counts import multiply_adds
+from resnet_repro.train.recipe import (
+    RECIPE_VERSION,
+    ImageRecipe,
+    Recipe,
+    protocol_label,
+    recipe_for,
+)
 from resnet_repro.workers import Emit, in_turn, side_by_side
 
 if TYPE_CHECKING:
-    from resnet_repro.data.dataset import Dataset
     from resnet_repro.train.device import Device
-    from resnet_repro.train.loop import Job
+    from resnet_repro.train.distributed import World
+    from resnet_repro.train.job import Job
+    from resnet_repro.train.sources import Data
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDED = ROOT / "results" / "recorded"
@@ -40,6 +49,7 @@ class Request:
     protocol: str | None = None  # None: the artifact's own
     iterations: int | None = None
     changes: tuple[tuple[str, str], ...] = ()
+    dataset: str | None = None  # instead of the arms' own
     results: Path = LOCAL
 
 
@@ -57,7 +67,7 @@ class Planned:
     state: str
     iteration: int = 0
     detail: str = ""
-    seconds: float | None = None  # still to train, estimated; None: nothing to judge by
+    seconds: float | None = None  # of one device, still to train; None: nothing to judge by
 
 
 def plan(request: Request, device_kind: str) -> list[Planned]:
@@ -77,6 +87,8 @@ def plan(request: Request, device_kind: str) -> list[Planned]:
         if not 0 <= seed < 2**63:
             raise UserError(f"seed {seed}: seeds are 0, 1, 2, ...")
     arms = [artifact.arm(name) for name in request.arms] or list(artifact.arms)
+    if request.dataset is not None:
+        arms = [dataclasses.replace(arm, dataset=request.dataset) for arm in arms]
     rates = _measured_rates([request.results, RECORDED], device_kind)
     planned = []
     for seed in dict.fromkeys(request.seeds):
@@ -118,9 +130,12 @@ def _state(run: Planned, request: Request, digest: str | None, rates: dict[str, 
             run = dataclasses.replace(run, state="partial", iteration=at)
     except (UserError, ValueError) as error:
         return dataclasses.replace(run, state="broken", detail=str(error))
-    rate = rates.get(run.arm.dataset)
-    seconds = None if rate is None else rate * left * _cost(run.arm.network, run.recipe.batch_size)
-    return dataclasses.replace(run, seconds=seconds)
+    rate = rates.get(_kind(run.arm.network, run.arm.dataset))
+    crop = run.recipe.crop if isinstance(run.recipe, ImageRecipe) else None
+    cost = _cost(run.arm.network, crop)
+    if rate is None or cost is None:
+        return run
+    return dataclasses.replace(run, seconds=rate * cost * left * run.recipe.batch_size)
 
 
 def make_spec(run: Planned, digest: str) -> schema.Spec:
@@ -134,14 +149,21 @@ def make_spec(run: Planned, digest: str) -> schema.Spec:
     )
 
 
-def _cost(network: str, batch_size: int) -> float:
-    """Work of one step, up to a factor: every stage of a CIFAR net does the same work."""
-    parsed = parse_cifar(network)
-    return float(parsed.depth * parsed.width**2 * batch_size)
+def _cost(network: str, crop: int | None) -> float | None:
+    """Work an image, up to a factor; None for an ImageNet network that was never counted."""
+    parsed = parse(network)
+    if isinstance(parsed, CifarName):
+        return float(parsed.depth * parsed.width**2)  # every stage does the same work
+    return multiply_adds(network, crop)
+
+
+def _kind(network: str, dataset: str) -> str:
+    """Whose measured pace tells something of such a run's."""
+    return dataset if isinstance(parse(network), CifarName) else "photographs"
 
 
 def _measured_rates(folders: list[Path], device_kind: str) -> dict[str, float]:
-    """Seconds per unit of cost, by data set, from the finished runs on such a device."""
+    """Seconds of one device per unit of cost, by kind, from the finished runs on such devices."""
     seen: dict[str, list[float]] = {}
     for folder in dict.fromkeys(folders):
         for run, path in store.find_runs(folder):
@@ -152,12 +174,15 @@ def _measured_rates(folders: list[Path], device_kind: str) -> dict[str, float]:
                 rows = store.read_table(path / "timing.csv", schema.TIMING)
                 # The median row: a run that was held up for a while says nothing by it.
                 pace = statistics.median(float(row["images_per_second"]) for row in rows)
-                unit = _cost(record.spec.network, 1)
+                crop = record.spec.recipe.get("crop")
+                unit = _cost(record.spec.network, crop if isinstance(crop, int) else None)
             except (UserError, ValueError):
                 continue  # `verify` names it; an estimate does without
-            if record.execution.device == device_kind and 0 < pace < math.inf:
-                seen.setdefault(record.spec.dataset, []).append(1 / (pace * unit))
-    return {dataset: statistics.median(found) for dataset, found in seen.items()}
+            if record.execution.device == device_kind and 0 < pace < math.inf and unit:
+                kind = _kind(record.spec.network, record.spec.dataset)
+                rate = record.execution.world_size / (pace * unit)
+                seen.setdefault(kind, []).append(rate)
+    return {kind: statistics.median(found) for kind, found in seen.items()}
 
 
 def refuse_unusable(planned: list[Planned]) -> None:
@@ -182,43 +207,71 @@ class Settings:
     jobs: int = 1
     checkpoint_seconds: float = 30.0
     wandb: str = "disabled"  # or offline, online
+    corrupt: Literal["fail", "skip"] = "fail"  # image files that cannot be read
 
 
-def execute(request: Request, settings: Settings, emit: Emit) -> dict[schema.RunId, str]:
+def of_photographs(artifact: Artifact) -> bool:
+    """Whether its networks are ImageNet's, which train on image files."""
+    return not isinstance(parse(artifact.arms[0].network), CifarName)
+
+
+def execute(
+    request: Request, settings: Settings, emit: Emit, say: Callable[[str], None], world: World
+) -> dict[schema.RunId, str]:
     """Train what the plan lacks; returns how each run ended, in the plan's order.
 
     `done`, `diverged`, `kept` (finished before), `busy` (another process has it), `stopped`
-    (by SIGINT or SIGTERM, checkpoint saved) or `failed`.
+    (by SIGINT or SIGTERM, checkpoint saved) or `failed`. `say` is told of what precedes the runs.
+    Where several processes train together, each calls this; the first one's plan holds.
     Raises UserError before anything is trained when the plan or the data are unusable, and when
     a run meets one (a full disk, say); the other runs are then saved and stopped.
     """
-    kind = settings.device.kind
-    planned = plan(request, kind)
-    refuse_unusable(planned)
+    if world.size > 1 and (settings.jobs > 1 or not of_photographs(request.artifact)):
+        raise UserError(
+            "several processes train an ImageNet network together; start CIFAR runs and --jobs "
+            "without torchrun"
+        )
+
+    def usable() -> list[Planned]:
+        planned = plan(request, settings.device.kind)
+        refuse_unusable(planned)
+        return planned
+
+    planned = world.first_does(usable)
     ends = {p.run: "kept" for p in planned if p.state == "done"}
     todo = [p for p in planned if p.state != "done"]
     if todo:
-        data = _load_all({p.arm.dataset for p in todo}, settings.data_root)
+        data = _load_all(todo, settings, say, world)
         jobs = [_job(request, p, data[p.arm.dataset], settings) for p in todo]
-        # Once more, now that the digests are known.
-        for run in todo:
-            digest = data[run.arm.dataset].digest
-            refuse_unusable([_state(run, request, digest, {})])
+
+        def still_usable() -> None:  # once more, now that the digests are known
+            for run in todo:
+                digest = data[run.arm.dataset].digest
+                refuse_unusable([_state(run, request, digest, {})])
+
+        world.first_does(still_usable)
         if settings.jobs == 1:
-            ends |= in_turn(jobs, data, emit, settings.wandb)
+            ends |= in_turn(jobs, data, emit, settings.wandb, world)
         else:
             ends |= side_by_side(jobs, data, emit, settings.wandb, settings.jobs)
     return {p.run: ends.get(p.run, "stopped") for p in planned}
 
 
-def _load_all(names: set[str], root: Path | None) -> dict[str, Dataset]:
-    from resnet_repro.data import load
+def _load_all(
+    todo: list[Planned], settings: Settings, say: Callable[[str], None], world: World
+) -> dict[str, Data]:
+    from resnet_repro.train.sources import Reading, load_data
 
-    return {name: load(name, root) for name in sorted(names)}
+    reading = Reading(
+        settings.data_root, settings.cache, settings.corrupt, settings.device.workers, say
+    )
+    # The runs of one request share what their recipes say of images.
+    recipes = {run.arm.dataset: run.recipe for run in todo}
+    return {name: load_data(name, recipes[name], reading, world) for name in sorted(recipes)}
 
 
-def _job(request: Request, run: Planned, data: Dataset, settings: Settings) -> Job:
-    from resnet_repro.train.loop import Job
+def _job(request: Request, run: Planned, data: Data, settings: Settings) -> Job:
+    from resnet_repro.train.job import Job
 
     return Job(
         run=run.run,
@@ -239,6 +292,8 @@ def rerun_command(request: Request, planned: Planned) -> str:
     words += ["--protocol", request.protocol or request.artifact.protocol]
     if request.iterations is not None:
         words += ["--iterations", str(request.iterations)]
+    if request.dataset is not None:
+        words += ["--dataset", request.dataset]
     for name, value in request.changes:
         words += ["--set", f"{name}={value}"]
     return " ".join(words)

@@ -15,8 +15,9 @@ from resnet_repro.errors import UserError
 from resnet_repro.records.schema import RunId
 
 if TYPE_CHECKING:
-    from resnet_repro.data.dataset import Dataset
-    from resnet_repro.train.loop import Job
+    from resnet_repro.train.distributed import World
+    from resnet_repro.train.job import Job
+    from resnet_repro.train.sources import Data
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _train_one(job: Job, data: Dataset, emit: Emit, stop: Callable[[], bool], wandb: str) -> str:
+def _train_one(
+    job: Job, data: Data, emit: Emit, stop: Callable[[], bool], wandb: str, world: World
+) -> str:
     """Train one run and report it; returns how it ended."""
     from resnet_repro.mirror import mirrored
     from resnet_repro.train.loop import Busy, Stopped, Watch, train
@@ -59,7 +62,7 @@ def _train_one(job: Job, data: Dataset, emit: Emit, stop: Callable[[], bool], wa
     watch = Watch(step=send("step"), row=send("row"), say=send("say"), stop=stop)
     try:
         with mirrored(watch, job, wandb) as watching:
-            end = train(job, data, watching).status
+            end = train(job, data, watching, world).status
     except Stopped as note:
         end = "stopped"
         send("say")(str(note))
@@ -70,18 +73,22 @@ def _train_one(job: Job, data: Dataset, emit: Emit, stop: Callable[[], bool], wa
     return end
 
 
-def in_turn(jobs: list[Job], data: dict[str, Dataset], emit: Emit, wandb: str) -> dict[RunId, str]:
-    """One run after another, in this process; how each ended."""
+def in_turn(
+    jobs: list[Job], data: dict[str, Data], emit: Emit, wandb: str, world: World
+) -> dict[RunId, str]:
+    """One run after another, in this process and those of its world; how each ended."""
     ends = {}
     with _stop_signals() as stop:
         for job in jobs:
-            ends[job.run] = _train_one(job, data[job.spec.dataset], emit, stop, wandb)
-            if stop():
+            ends[job.run] = _train_one(job, data[job.spec.dataset], emit, stop, wandb, world)
+            if any(world.any(stop())):
                 break
     return ends
 
 
-def _child(job: Job, data: Dataset, events: Any, wandb: str) -> None:
+def _child(job: Job, data: Data, events: Any, wandb: str) -> None:
+    from resnet_repro.train.distributed import ALONE
+
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -90,7 +97,7 @@ def _child(job: Job, data: Dataset, events: Any, wandb: str) -> None:
 
     with _stop_signals() as asked:
         try:
-            _train_one(job, data, events.put, lambda: asked() or orphaned(), wandb)
+            _train_one(job, data, events.put, lambda: asked() or orphaned(), wandb, ALONE)
         except UserError as error:
             events.put(Event(job.run, "failed", str(error)))
     if orphaned():
@@ -98,7 +105,7 @@ def _child(job: Job, data: Dataset, events: Any, wandb: str) -> None:
 
 
 def side_by_side(
-    jobs: list[Job], data: dict[str, Dataset], emit: Emit, wandb: str, at_once: int
+    jobs: list[Job], data: dict[str, Data], emit: Emit, wandb: str, at_once: int
 ) -> dict[RunId, str]:
     """Up to `at_once` runs at a time, a process each, the processor's threads shared.
 

@@ -39,7 +39,10 @@ def here(tmp_path: Path) -> list[str]:
     [
         (["run", "table99"], "unknown artifact 'table99': give one of"),
         (["run", "fig1", "--arms", "resnet20"], "fig1 has no arm 'resnet20': give some of plain20"),
-        (["run", "fig1", "--protocol", "fast"], "unknown protocol 'fast': give one of paper"),
+        (
+            ["run", "fig1", "--protocol", "fast"],
+            "unknown protocol 'fast' for plain20: give one of paper",
+        ),
         (["run", "fig1", "--seeds=-1"], "seed -1: seeds are 0, 1, 2"),
         (["run", "fig1", "--seeds", "one"], "give whole numbers"),
         (["run", "fig1", "--iterations", "0"], "give at least 1"),

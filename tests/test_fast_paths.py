@@ -16,13 +16,13 @@ from torch._dynamo.testing import CompileCounter
 
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
-from resnet_repro.evaluate.single_view import SingleView
+from resnet_repro.evaluate.single_view import CapturedView
 from resnet_repro.models import build
 from resnet_repro.train.device import Device, choose, computing, uncompiled
 from resnet_repro.train.loop import Watch, train
 from resnet_repro.train.recipe import PROTOCOLS, Recipe
 from resnet_repro.train.trainer import Trainer, compile_blocks
-from tests.training_jobs import smoke_job
+from tests.training_jobs import pixels_of, smoke_job
 
 # The compiler looks at what is no leaf; nothing of ours does.
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
@@ -42,7 +42,7 @@ def _fresh_compiler() -> Iterator[None]:
 
 def written_out(data: Dataset, recipe: Recipe, rates: list[float]) -> dict[str, Tensor]:
     """Weights after one step of Caffe's SGD at each of the rates."""
-    source = Trainer("resnet8-w4", data, recipe, 0, CPU).pixels
+    source = pixels_of(Trainer("resnet8-w4", data, recipe, 0, CPU))
     model = build("resnet8-w4", in_channels=data.train.images.shape[1])
     velocity = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
     for iteration, lr in enumerate(rates):
@@ -151,11 +151,8 @@ def test_a_compiled_step_has_the_plain_steps_gradients(network: str) -> None:
         torch.testing.assert_close(compiled.eval()(x), plain.eval()(x))
 
 
-def test_testing_with_a_replayed_batch_and_a_rest(
-    digits: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_testing_with_a_replayed_batch_and_a_rest(digits: Dataset) -> None:
     """The bookkeeping around a captured batch; what stands in for capturing only repeats it."""
-    monkeypatch.setattr("resnet_repro.evaluate.single_view.GRAPH_BATCH", 100)
     trainer = Trainer("resnet8-w4", digits, PROTOCOLS["smoke"], 0, CPU)
     captures = []
 
@@ -163,8 +160,9 @@ def test_testing_with_a_replayed_batch_and_a_rest(
         captures.append(list(state))
         return work
 
-    view = SingleView(trainer.model, trainer.pixels, capture)
-    assert len(trainer.pixels.test_labels) % 100
+    source = pixels_of(trainer)
+    view = CapturedView(trainer.model, source, capture, batch=100)
+    assert len(source.test_labels) % 100
     assert view.error() == pytest.approx(trainer.test())
     assert view.error() == pytest.approx(trainer.test())
     assert len(captures) == 1

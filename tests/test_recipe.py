@@ -208,7 +208,7 @@ def test_bad_switches_say_what_would_be_right(name: str, text: str, says: str) -
 
 
 def test_unknown_protocol_and_length_are_refused() -> None:
-    with pytest.raises(UserError, match="unknown protocol 'fast': give one of paper"):
+    with pytest.raises(UserError, match="unknown protocol 'fast' for resnet20: give one of paper"):
         recipe_for("fast", "resnet20")
     with pytest.raises(UserError, match="at least 1"):
         recipe_for("paper", "resnet20", iterations=0)

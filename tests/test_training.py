@@ -25,11 +25,12 @@ from resnet_repro.models import build
 from resnet_repro.records import store
 from resnet_repro.records.verify import problems
 from resnet_repro.train.device import choose
-from resnet_repro.train.loop import Busy, Job, Stopped, Watch, train
+from resnet_repro.train.job import Job
+from resnet_repro.train.loop import Busy, Stopped, Watch, train
 from resnet_repro.train.optimizer import make_optimizer
 from resnet_repro.train.recipe import PROTOCOLS, Recipe
 from resnet_repro.train.trainer import Trainer
-from tests.training_jobs import read_rows, smoke_job
+from tests.training_jobs import pixels_of, read_rows, smoke_job
 
 CPU = choose("cpu", "fp32")
 
@@ -66,9 +67,9 @@ def test_gradients_of_one_step_equal_those_of_a_step_written_plainly(digits: Dat
     trainer.optimizer = make_optimizer(trainer.model, recipe, 0.1)
     state = {k: v.detach().clone().contiguous() for k, v in trainer.model.state_dict().items()}
     leaves = {k: state[k].requires_grad_() for k, _ in trainer.model.named_parameters()}
-    x, labels = trainer.pixels.train_batch(0)
+    x, labels = pixels_of(trainer).train_batch(0)
     batch = x.double()
-    trainer.pixels.batch_at = lambda iteration: (batch, labels)  # type: ignore[method-assign]
+    pixels_of(trainer).batch_at = lambda iteration: (batch, labels)  # type: ignore[method-assign]
     trainer.step(0)
 
     log_p = torch.log_softmax(plain_forward(state, batch.contiguous(), blocks=2), dim=1)
@@ -90,7 +91,7 @@ def test_gradients_of_one_step_equal_those_of_a_step_written_plainly(digits: Dat
 def test_gradients_with_bn_over_chunks_equal_those_of_separate_devices(digits: Dataset) -> None:
     """bn_batch emulates data parallelism: the gradient is the mean of the chunks' gradients."""
     trainer = Trainer("resnet8-w4", digits, PROTOCOLS["smoke"], 0, CPU)
-    x, labels = trainer.pixels.train_batch(0)
+    x, labels = pixels_of(trainer).train_batch(0)
     chunked = build("resnet8-w4", in_channels=1, bn_batch=16, seed=1).double()
     whole = build("resnet8-w4", in_channels=1, seed=1).double()
     F.cross_entropy(chunked(x.double()), labels).backward()
@@ -104,7 +105,7 @@ def test_interval_figures_are_means_over_its_batches(tiny_data: Dataset) -> None
     trainer = Trainer("resnet8", tiny_data, PROTOCOLS["smoke"], 0, CPU)
     losses, errors = [], []
     for iteration in range(3):
-        x, labels = trainer.pixels.train_batch(iteration)
+        x, labels = pixels_of(trainer).train_batch(iteration)
         with torch.no_grad():
             logits = trainer.model(x)
         losses.append(F.cross_entropy(logits, labels).item())
@@ -129,7 +130,7 @@ def test_single_view_error_counts_every_test_image_once(tiny_data: Dataset) -> N
     loss, error = single_view_error(model, pixels)
     assert model.training
     model.eval()
-    logits = model(pixels.test_batch(0, 40)[0])
+    logits = model(next(pixels.test_batches())[0])
     assert error == pytest.approx(
         100 * (logits.argmax(1) != pixels.test_labels).float().mean().item()
     )
@@ -140,7 +141,7 @@ def test_recomputed_bn_statistics_are_those_of_the_training_images(tiny_data: Da
     pixels = source(tiny_data)
     model: Any = build("resnet8")
     recompute_bn(model, pixels)
-    x = torch.cat([pixels.plain_train_batch(s, min(s + 250, 300)) for s in (0, 250)])
+    x = torch.cat(list(pixels.plain_train_batches()))
     out = F.conv2d(x, model.conv1.weight, padding=1)
     mean = (out[:250].mean((0, 2, 3)) + out[250:].mean((0, 2, 3))) / 2
     torch.testing.assert_close(model.bn1.running_mean, mean, rtol=1e-4, atol=1e-3)
@@ -158,7 +159,7 @@ def test_layer_responses_are_bn_outputs_before_relu_or_addition(
     assert len(response_layers(model)) == 13
     model.eval()
     with torch.no_grad():
-        x = pixels.test_batch(0, 40)[0]
+        x = next(pixels.test_batches())[0]
         block = model.layer1[0]
         stem = model.bn1(model.conv1(x))
         assert found[0][1] == pytest.approx(stem.std(unbiased=False).item(), rel=1e-4)

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from resnet_repro.artifacts import Arm
 from resnet_repro.data.dataset import Dataset
+from resnet_repro.data.pixels import Pixels
 from resnet_repro.records.schema import RunId
 from resnet_repro.runner import Planned, make_spec
 from resnet_repro.train.device import choose
-from resnet_repro.train.loop import Job
+from resnet_repro.train.job import Job
 from resnet_repro.train.recipe import PROTOCOLS
+from resnet_repro.train.trainer import Trainer
 
 
 def smoke_job(folder: Path, data: Dataset, network: str, **changes: object) -> Job:
@@ -29,6 +31,12 @@ def smoke_job(folder: Path, data: Dataset, network: str, **changes: object) -> J
         device=choose("cpu", "fp32"),
         command="python -m resnet_repro run demo --protocol smoke",
     )
+
+
+def pixels_of(trainer: Trainer) -> Pixels:
+    """The source of a trainer on arrays."""
+    assert isinstance(trainer.source, Pixels)
+    return trainer.source
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

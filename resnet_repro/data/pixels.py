@@ -7,6 +7,8 @@ of 0 ... 255: the paper divides by nothing, and batch normalisation makes the sc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -14,6 +16,8 @@ from torch import Tensor
 
 from resnet_repro.data.dataset import Dataset, Images
 from resnet_repro.data.stream import EpochChance, epoch_chance
+
+TEST_BATCH = 250  # images
 
 
 def training_mean(images: Images, kind: str) -> tuple[Tensor, Tensor | None]:
@@ -124,19 +128,24 @@ class Pixels:
         raw = self.train_images[image[:, None, None], rows[:, :, None], columns[:, None, :]]
         return self._centre(raw, self.mean_crops[flip * self.side**2 + offset])
 
-    def test_batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Test images and labels `start` ... `stop`-1, the single view."""
-        return self.test_images_at(torch.arange(start, stop, device=self.device))
+    def test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Test images and labels in canonical order, the single view."""
+        for index in torch.arange(len(self.test_labels), device=self.device).split(TEST_BATCH):
+            yield self.test_images_at(index)
 
     def test_images_at(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Test images and labels of the given numbers (batch,), the single view."""
         return self._centre(self.test_images[index], self.mean), self.test_labels[index]
 
-    def plain_train_batch(self, start: int, stop: int) -> Tensor:
-        """Training images `start` ... `stop`-1 in canonical order, without augmentation."""
+    def plain_train_batches(self) -> Iterator[Tensor]:
+        """Training images in canonical order, without augmentation."""
         pad = self.side // 2
         inner = slice(pad, pad + self.size)
-        return self._centre(self.train_images[start:stop, inner, inner], self.mean)
+        for images in self.train_images.split(TEST_BATCH):
+            yield self._centre(images[:, inner, inner], self.mean)
+
+    def close(self) -> None:
+        """Nothing is held outside the device."""
 
     def _centre(self, raw: Tensor, mean: Tensor) -> Tensor:
         """Subtract (and divide, where asked): (N, H, W, C) uint8 to (N, C, H, W) float32."""

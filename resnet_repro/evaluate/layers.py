@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from resnet_repro.data.pixels import Pixels
-from resnet_repro.evaluate.single_view import BATCH
+from resnet_repro.data.source import Source
+from resnet_repro.evaluate.single_view import Total
 
 
 def response_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -23,11 +23,14 @@ def response_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 @torch.no_grad()
-def layer_responses(model: nn.Module, pixels: Pixels) -> list[tuple[str, float]]:
+def layer_responses(
+    model: nn.Module, source: Source, total: Total = lambda tensor: tensor
+) -> list[tuple[str, float]]:
     """Standard deviation of each 3x3 layer's output over the test images, section 4.2 and Fig. 7.
 
     After batch normalisation and before the nonlinearity or addition; eval mode; over all
-    images, channels and pixels. Returns (layer name, std) from input to output.
+    images, channels and pixels. Returns (layer name, std) from input to output. `total` adds up
+    what several processes found on their parts of the set.
     """
     layers = response_layers(model)
     sums = {name: torch.zeros(3, dtype=torch.float64) for name, _ in layers}
@@ -45,16 +48,15 @@ def layer_responses(model: nn.Module, pixels: Pixels) -> list[tuple[str, float]]
     was_training = model.training
     model.eval()
     try:
-        count = len(pixels.test_labels)
-        for start in range(0, count, BATCH):
-            model(pixels.test_batch(start, min(start + BATCH, count))[0])
+        for x, _ in source.test_batches():
+            model(x)
     finally:
         for handle in handles:
             handle.remove()
         model.train(was_training)
 
     def std(name: str) -> float:
-        n, total, squares = sums[name].tolist()
-        return float(max(0.0, squares / n - (total / n) ** 2) ** 0.5)
+        n, first, squares = total(sums[name]).tolist()
+        return float(max(0.0, squares / n - (first / n) ** 2) ** 0.5)
 
     return [(name, std(name)) for name, _ in layers]

@@ -1,4 +1,4 @@
-"""The single-view test of section 4.2, and batch normalisation's statistics for it."""
+"""The single-view test of sections 4.1 and 4.2, and batch normalisation's statistics for it."""
 
 from __future__ import annotations
 
@@ -10,30 +10,29 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from resnet_repro.data.pixels import Pixels
+from resnet_repro.data.source import Source
 
-BATCH = 250
 GRAPH_BATCH = 1000  # where a graph replays it, larger batches cost no memory to speak of
 
 Capture = Callable[[Callable[[], None], Iterable[Tensor]], Callable[[], None]]
+Total = Callable[[Tensor], Tensor]  # the sum over all processes that share the test images
 
 
 class SingleView:
     """Tests a network on the whole test set, again and again as it is trained.
 
-    `capture(work, state)`, if given, records a batch's work on the device and returns what
-    replays it; every batch is then as large, the rest of the set is computed without it.
+    `total` adds up what several processes found on their parts of the set.
     """
 
-    def __init__(self, model: nn.Module, pixels: Pixels, capture: Capture | None = None) -> None:
-        self.model, self.pixels, self.capture = model, pixels, capture
-        device = pixels.device
-        self.batch = BATCH if capture is None else GRAPH_BATCH
+    def __init__(
+        self, model: nn.Module, source: Source, total: Total = lambda tensor: tensor
+    ) -> None:
+        self.model, self.source, self.total = model, source, total
+        device = source.device
         real = torch.float64 if device.type == "cpu" else torch.float32
         self.loss = torch.zeros((), dtype=real, device=device)
         self.wrong = torch.zeros((), dtype=torch.int64, device=device)
-        self.start = torch.zeros((), dtype=torch.int64, device=device)
-        self.within = torch.arange(self.batch, device=device)
-        self._replay: Callable[[], None] | None = None
+        self.count = torch.zeros((), dtype=torch.int64, device=device)
 
     @torch.no_grad()
     def error(self) -> tuple[float, float]:
@@ -43,42 +42,67 @@ class SingleView:
         """
         was_training = self.model.training
         self.model.eval()
-        self.loss.zero_()
-        self.wrong.zero_()
-        count = len(self.pixels.test_labels)
-        for start in range(0, count, self.batch):
+        for tensor in (self.loss, self.wrong, self.count):
+            tensor.zero_()
+        self.add_all()
+        self.model.train(was_training)
+        loss, wrong, count = (self.total(t).item() for t in (self.loss, self.wrong, self.count))
+        return loss / count, 100.0 * wrong / count
+
+    def add_all(self) -> None:
+        """Add up loss, wrong answers and images over the whole set."""
+        for x, labels in self.source.test_batches():
+            self.add(x, labels)
+
+    def add(self, x: Tensor, labels: Tensor) -> None:
+        logits: Tensor = self.model(x).float()
+        self.loss += F.cross_entropy(logits, labels, reduction="sum")
+        self.wrong += (logits.argmax(1) != labels).sum()
+        self.count += len(labels)
+
+
+class CapturedView(SingleView):
+    """The same with each batch's work recorded once and replayed.
+
+    `capture(work, state)` records a batch's work on the device and returns what replays it;
+    every batch is then as large, the rest of the set is computed without it.
+    """
+
+    def __init__(
+        self, model: nn.Module, pixels: Pixels, capture: Capture, batch: int = GRAPH_BATCH
+    ) -> None:
+        super().__init__(model, pixels)
+        self.pixels, self.capture, self.batch = pixels, capture, batch
+        self.start = torch.zeros((), dtype=torch.int64, device=pixels.device)
+        self.within = torch.arange(batch, device=pixels.device)
+        self._replay: Callable[[], None] | None = None
+
+    def add_all(self) -> None:
+        images = len(self.pixels.test_labels)
+        for start in range(0, images, self.batch):
             self.start.fill_(start)
-            if self.capture is None or start + self.batch > count:
-                self._add(self.within[: count - start] + start)
+            if start + self.batch > images:
+                self._add(self.within[: images - start] + start)
                 continue
             if self._replay is None:
-                self._replay = self.capture(self._add_batch, (self.loss, self.wrong))
+                self._replay = self.capture(self._add_batch, (self.loss, self.wrong, self.count))
             self._replay()
-        self.model.train(was_training)
-        return self.loss.item() / count, 100.0 * self.wrong.item() / count
 
     def _add_batch(self) -> None:
         self._add(self.within + self.start)
 
     def _add(self, index: Tensor) -> None:
-        x, labels = self.pixels.test_images_at(index)
-        logits: Tensor = self.model(x).float()
-        self.loss += F.cross_entropy(logits, labels, reduction="sum")
-        self.wrong += (logits.argmax(1) != labels).sum()
+        self.add(*self.pixels.test_images_at(index))
 
 
-def single_view_error(model: nn.Module, pixels: Pixels) -> tuple[float, float]:
+def single_view_error(model: nn.Module, source: Source) -> tuple[float, float]:
     """Mean cross-entropy in nats and top-1 error in % over the test images."""
-    return SingleView(model, pixels).error()
+    return SingleView(model, source).error()
 
 
-def recompute_bn(model: nn.Module, pixels: Pixels) -> None:
+def recompute_bn(model: nn.Module, source: Source) -> None:
     """Set BN's mean and variance to their averages over all training images, not augmented.
 
     The released ImageNet networks were tested with such statistics; section 4.2 does not say.
     """
-    starts = range(0, pixels.count, BATCH)
-    update_bn(
-        (pixels.plain_train_batch(start, min(start + BATCH, pixels.count)) for start in starts),
-        model,
-    )
+    update_bn(source.plain_train_batches(), model)

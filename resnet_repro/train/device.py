@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from resnet_repro.records.provenance import processor_name
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 SWITCHES = ("auto", "on", "off")
+MOST_READERS = 16
 MOST_SHAPES = 64  # compiled forms of a block before there is an error
 
 
@@ -28,6 +30,8 @@ class Device:
     kernels: bool = False  # own CPU kernels (resnet_repro.kernels)
     compile: bool = False  # torch.compile of the repeated block
     graph: bool = False  # a step as one CUDA graph
+    parts: int = 1  # that a process computes its batch in, one after another
+    workers: int = 0  # processes that read image files; 0: this one
 
     @property
     def torch(self) -> torch.device:
@@ -49,12 +53,16 @@ def choose(
     kernels: str = "auto",
     compile: str = "auto",
     graph: str = "auto",
+    parts: int = 1,
+    workers: int | None = None,
+    photographs: bool = False,
 ) -> Device:
     """Settle `auto` and check that this machine can do what is asked.
 
     `auto` takes CUDA, then the CPU (MPS on request: its float64 gaps make it the slower
     surprise), bf16 where the hardware multiplies it, and of the fast paths those that are faster
-    on such a device. Raises UserError otherwise.
+    on such a device. `photographs` are read from files by `workers` processes as training goes
+    on, and their steps are not captured. Raises UserError otherwise.
     """
     if device not in DEVICES:
         raise UserError(f"unknown device '{device}': give one of {', '.join(DEVICES)}")
@@ -75,6 +83,10 @@ def choose(
         raise UserError(f"tf32 exists on CUDA only: give --precision fp32 or bf16 on {device}")
     if graph == "on" and device != "cuda":
         raise UserError("only CUDA has graphs: give --device cuda or --graph auto")
+    if graph == "on" and photographs:
+        raise UserError("steps on photographs are not captured: give --graph auto or off")
+    if workers is None:
+        workers = _readers(device) if photographs else 0
     compiled = compile == "on" or (compile == "auto" and device == "cuda")
     return Device(
         device,
@@ -82,8 +94,18 @@ def choose(
         threads or torch.get_num_threads(),
         kernels=_use_kernels(device, precision, kernels, compiled),
         compile=compiled,
-        graph=graph != "off" and device == "cuda",
+        graph=graph != "off" and device == "cuda" and not photographs,
+        parts=parts,
+        workers=workers,
     )
+
+
+def _readers(device: str) -> int:
+    """Processes to read files: on CUDA every core of this process's share, else one."""
+    if device != "cuda":
+        return 1  # the cores are computing
+    share = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, min(MOST_READERS, (os.cpu_count() or 1) // share))
 
 
 def _use_kernels(device: str, precision: str, asked: str, compiled: bool) -> bool:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from resnet_repro.data.dataset import Dataset
 from resnet_repro.data.pixels import Pixels
-from resnet_repro.evaluate.single_view import SingleView
+from resnet_repro.errors import UserError
+from resnet_repro.evaluate.single_view import CapturedView, SingleView, recompute_bn
 from resnet_repro.kernels import use_kernels
 from resnet_repro.models import build
-from resnet_repro.models.blocks import BasicBlock
+from resnet_repro.models.blocks import BasicBlock, Bottleneck
 from resnet_repro.train.capture import captured
-from resnet_repro.train.device import Device, autocast
+from resnet_repro.train.device import Device, autocast, uncompiled
+from resnet_repro.train.distributed import ALONE, RunningStatistics, World
 from resnet_repro.train.optimizer import change_rate, make_optimizer, rescale_momentum
 from resnet_repro.train.recipe import Recipe
+from resnet_repro.train.sources import Data, channels, open_source
 from resnet_repro.train.warmup import Warmup
 
-STAGES = ("conv1", "layer1", "layer2", "layer3", "fc")
+STAGES = ("conv1", "layer1", "layer2", "layer3", "layer4", "fc")  # CIFAR's have no layer4
 
 
 class Trainer:
@@ -34,24 +38,24 @@ class Trainer:
     """
 
     def __init__(
-        self, network: str, data: Dataset, recipe: Recipe, seed: int, device: Device
+        self,
+        network: str,
+        data: Data,
+        recipe: Recipe,
+        seed: int,
+        device: Device,
+        world: World = ALONE,
     ) -> None:
+        check_parts(recipe, device, world)
         self.recipe = recipe
         self.device = device
-        self.pixels = Pixels(
-            data,
-            seed=seed,
-            batch_size=recipe.batch_size,
-            pad=recipe.pad,
-            flip=recipe.flip,
-            mean=recipe.mean,
-            device=device.torch,
-        )
+        self.world = world
+        self.source = open_source(data, recipe, seed, device, world)
         chunked = recipe.bn_batch < recipe.batch_size
         model: nn.Module = build(
             network,
             num_classes=len(data.classes),
-            in_channels=data.train.images.shape[1],
+            in_channels=channels(data),
             bn_batch=recipe.bn_batch if chunked else None,
             init=recipe.init,
             seed=seed,
@@ -62,6 +66,13 @@ class Trainer:
         if device.compile:
             compile_blocks(self.model)
         self.model.train()
+        # What a step calls: the model, or the model with gradients averaged over processes.
+        self.network: nn.Module = self.model
+        self.running: RunningStatistics | None = None
+        if world.size > 1:
+            self.network = DistributedDataParallel(self.model, gradient_as_bucket_view=True)
+            own = recipe.batch_size // world.size
+            self.running = RunningStatistics(self.model, world, own // recipe.bn_batch)
         # The rate is a tensor of the type that the fused optimiser reads on this device.
         real = torch.float64 if device.kind == "cpu" else torch.float32
         self.scheduled = recipe.learning_rate(0)
@@ -75,11 +86,15 @@ class Trainer:
         self.loss_sum = torch.zeros((), device=device.torch)
         self.wrong_sum = torch.zeros((), dtype=torch.int64, device=device.torch)
         self._replay: Callable[[], None] | None = None
-        self._view = SingleView(self.model, self.pixels, captured if device.graph else None)
+        self._view = (
+            CapturedView(self.model, self.source, captured)
+            if device.graph and isinstance(self.source, Pixels)
+            else SingleView(self.model, self.source, world.sum)
+        )
 
     def step(self, iteration: int) -> None:
         """One step of SGD on batch `iteration` (the first is 0)."""
-        self.pixels.prepare(iteration)
+        self.source.prepare(iteration)
         self._follow_schedule(iteration)
         self.iteration.fill_(iteration)
         if not self.device.graph:
@@ -100,29 +115,44 @@ class Trainer:
 
     def _compute(self) -> None:
         """The device's part of a step."""
-        x, labels = self.pixels.batch_at(self.iteration)
-        with autocast(self.device):
-            logits: Tensor = self.model(x)
-            loss = F.cross_entropy(logits, labels)
+        x, labels = self.source.batch_at(self.iteration)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        wrong = (logits.detach().argmax(1) != labels).sum()
+        before = self.running.now() if self.running else None
+        parts = self.device.parts
+        wrong = torch.zeros_like(self.wrong_sum)
+        for part, (some, answers) in enumerate(
+            zip(x.chunk(parts), labels.chunk(parts), strict=True), 1
+        ):
+            with self._gathering(last=part == parts):
+                with autocast(self.device):
+                    logits: Tensor = self.network(some)
+                    loss = F.cross_entropy(logits, answers) / parts
+                loss.backward()
+            self.loss_sum += loss.detach()
+            wrong += (logits.detach().argmax(1) != answers).sum()
+        if self.running and before is not None:
+            self.running.merge(before)
         if self.warming and self.warmup:
             rate = self.warmup.rate(self._scheduled)
             rescale_momentum(self.optimizer, self._rate / rate, self.recipe)
             self._rate.copy_(rate)
             self.warmup.note(self.iteration, wrong)
         self.optimizer.step()
-        self.loss_sum += loss.detach()
         self.wrong_sum += wrong
+
+    def _gathering(self, *, last: bool) -> contextlib.AbstractContextManager[None]:
+        """Processes average their gradients once a step, with its last part."""
+        if last or not isinstance(self.network, DistributedDataParallel):
+            return contextlib.nullcontext()
+        return self.network.no_sync()  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
 
     def take_interval(self, steps: int) -> tuple[float, float]:
         """Mean training loss in nats and error in % over the `steps` since the last call.
 
         Waits for the device, and learns from it whether the warm-up has ended.
         """
-        loss = self.loss_sum.item() / steps
-        error = 100.0 * self.wrong_sum.item() / (steps * self.recipe.batch_size)
+        loss = self._mean_loss().item() / steps
+        error = 100.0 * self.world.sum(self.wrong_sum).item() / (steps * self.recipe.batch_size)
         self.loss_sum.zero_()
         self.wrong_sum.zero_()
         if self.warming and self.warmup and not self.warmup.cold.item():
@@ -134,9 +164,20 @@ class Trainer:
             self._replay = None  # steps have become shorter
         return loss, error
 
+    def _mean_loss(self) -> Tensor:
+        """The interval's sum of losses, averaged over the processes."""
+        return self.world.sum(self.loss_sum) / self.world.size
+
     def test(self) -> tuple[float, float]:
         """Mean cross-entropy in nats and top-1 error in % of the single view (section 4.2)."""
         return self._view.error()
+
+    def recompute_bn(self) -> None:
+        """Set BN's statistics to their averages over the training images, not augmented."""
+        with uncompiled(self.device):
+            recompute_bn(self.model, self.source)
+        if self.running:
+            self.running.average()
 
     def rate(self, iteration: int) -> float:
         """The learning rate of the update that completed `iteration`, at or before the last row."""
@@ -145,7 +186,7 @@ class Trainer:
 
     def gradient_norms(self) -> dict[str, float]:
         """Euclidean norm of each stage's loss gradient at the last step (weight decay apart)."""
-        squares = dict.fromkeys(STAGES, 0.0)
+        squares = {name: 0.0 for name, _ in self.model.named_children() if name in STAGES}
         for name, parameter in self.model.named_parameters():
             if parameter.grad is not None:
                 stage = name.split(".", 1)[0].replace("bn1", "conv1")
@@ -164,13 +205,17 @@ class Trainer:
         return tensors
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
-        """Tensors and plain values from which `load` goes on bit for bit."""
+        """Tensors and plain values from which `load` goes on bit for bit.
+
+        The same in every process; each must call it.
+        """
         plain: dict[str, object] = {
             "scheduled": self.scheduled,
             "warming": self.warming,
             "warmup_ended": self.warmup_ended,
         }
-        return self._tensors(), plain
+        sums = {"loss_sum": self._mean_loss(), "wrong_sum": self.world.sum(self.wrong_sum)}
+        return self._tensors() | sums, plain
 
     @torch.no_grad()
     def load(self, tensors: dict[str, Tensor], plain: dict[str, object]) -> None:
@@ -182,6 +227,8 @@ class Trainer:
             raise KeyError("tensors of another network")
         for name, live in own.items():
             live.copy_(tensors[name])
+        if not self.world.first:
+            self.wrong_sum.zero_()  # a sum over processes; the loss is a mean
         self.scheduled = float(cast(float, plain["scheduled"]))
         self._scheduled.fill_(self.scheduled)
         self.warming = bool(plain["warming"])
@@ -191,5 +238,23 @@ class Trainer:
 def compile_blocks(model: nn.Module, backend: str | Callable[..., object] = "inductor") -> None:
     """Compile the repeated block, once for each of its shapes however deep the network is."""
     for module in model.modules():
-        if isinstance(module, BasicBlock):
+        if isinstance(module, BasicBlock | Bottleneck):
             module.compile(fullgraph=True, dynamic=False, backend=backend)
+
+
+def check_parts(recipe: Recipe, device: Device, world: World) -> None:
+    """Whether a batch can be shared by the processes and computed in parts.
+
+    Each part must hold whole chunks of batch normalisation, or the result would depend on how it
+    is computed. Raises UserError otherwise.
+    """
+    shares = world.size * device.parts
+    if shares == 1:
+        return
+    chunk = min(recipe.bn_batch, recipe.batch_size)
+    if recipe.batch_size % shares or (recipe.batch_size // shares) % chunk:
+        raise UserError(
+            f"a batch of {recipe.batch_size} normalised over {chunk} images cannot be computed "
+            f"by {world.size} processes in {device.parts} parts each: give a product of the two "
+            f"that divides {recipe.batch_size // chunk}"
+        )

@@ -1,0 +1,224 @@
+"""Several processes, accumulation and one process compute the same; a lost process is no loss."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from resnet_repro.cli import main
+from resnet_repro.errors import UserError
+from resnet_repro.train import distributed
+from resnet_repro.train.device import choose
+from resnet_repro.train.distributed import ALONE, World
+from resnet_repro.train.recipe import IMAGE_PROTOCOLS
+from resnet_repro.train.trainer import check_parts
+from tests.conftest import REPO, environment
+from tests.distributed_jobs import state_after, tensors_of
+from tests.photographs import make_imagenette
+from tests.training_jobs import read_rows
+
+pytestmark = pytest.mark.slow
+
+STARTED: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_imagenette(tmp_path_factory.mktemp("imagenette"))
+
+
+@pytest.fixture(autouse=True)
+def _leave_nothing_running() -> Iterator[None]:
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=60)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def torchrun(*words: str | Path) -> subprocess.Popen[str]:
+    """Two processes, as a user starts them."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
+            *map(str, words),
+        ],
+        cwd=REPO,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    STARTED.append(process)
+    return process
+
+
+def run_words(folder: Path, photographs: Path, *more: str) -> list[str]:
+    return [
+        *("-m", "resnet_repro", "run", "imagenette", "--arms", "resnet18-A"),
+        *("--data-root", str(photographs), "--device", "cpu", "--kernels", "off"),
+        *("--results-dir", str(folder / "results"), "--cache-dir", str(folder / "cache")),
+        *more,
+    ]
+
+
+def record(folder: Path, protocol: str) -> Path:
+    return folder / "results" / "imagenette" / "resnet18-A" / protocol / "seed0"
+
+
+@pytest.fixture(scope="module")
+def alone(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    """After two steps of one process that normalises the same chunks."""
+    return tensors_of(state_after(2, photographs, tmp_path_factory.mktemp("cache"), 1, ALONE))
+
+
+def assert_alike(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
+    assert set(ours) == set(theirs)
+    for name, value in theirs.items():
+        scale = float(value.abs().max()) or 1.0
+        torch.testing.assert_close(ours[name], value, rtol=0, atol=5e-3 * scale, msg=name)
+
+
+def test_accumulation_gives_the_same_gradients_and_averages(
+    photographs: Path, tmp_path: Path, alone: dict[str, torch.Tensor]
+) -> None:
+    assert_alike(tensors_of(state_after(2, photographs, tmp_path, 2, ALONE)), alone)
+
+
+def test_two_processes_give_the_same_gradients_and_averages(
+    photographs: Path, tmp_path: Path, alone: dict[str, torch.Tensor]
+) -> None:
+    process = torchrun("-m", "tests.distributed_jobs", photographs, tmp_path)
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    assert_alike(load_file(tmp_path / "state.safetensors"), alone)
+
+
+def test_chunks_do_matter(
+    photographs: Path, tmp_path: Path, alone: dict[str, torch.Tensor]
+) -> None:
+    """Else the tests above would show nothing: the first gradient depends on the chunks."""
+    found = tensors_of(state_after(2, photographs, tmp_path, 1, ALONE, bn_batch=8))
+    with pytest.raises(AssertionError):
+        assert_alike(found, alone)
+
+
+def test_the_command_under_torchrun(photographs: Path, tmp_path: Path) -> None:
+    # As in tests.distributed_jobs: at a rate that matters, rounding would come to matter, too.
+    words = ("--protocol", "smoke", "--set", "lr=1e-6")
+    process = torchrun(*run_words(tmp_path / "two", photographs, *words))
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    assert out.count("1 done") == 1  # the first process alone speaks
+    two = record(tmp_path / "two", "smoke+lr=1e-6")
+    execution = json.loads((two / "execution.json").read_text())
+    assert (execution["world_size"], execution["parts"]) == (2, 1)
+    assert main([*run_words(tmp_path / "one", photographs, *words)[2:], "--accumulate", "2"]) == 0
+    one = record(tmp_path / "one", "smoke+lr=1e-6")
+    assert json.loads((one / "execution.json").read_text())["parts"] == 2
+    for ours, theirs in zip(
+        read_rows(two / "metrics.csv"), read_rows(one / "metrics.csv"), strict=True
+    ):
+        for name in ("train_loss", "test_loss"):
+            assert float(ours[name]) == pytest.approx(float(theirs[name]), rel=1e-2)
+    ten = [json.loads((r / "evaluations" / "ten_crop.json").read_text()) for r in (one, two)]
+    assert ten[0]["values"]["images"] == ten[1]["values"]["images"] == 20
+    assert main(["verify", "--results-dir", str(tmp_path / "two" / "results")]) == 0
+
+
+def test_a_process_that_dies_ends_the_run_and_leaves_a_good_checkpoint(
+    photographs: Path, tmp_path: Path
+) -> None:
+    words = run_words(
+        tmp_path, photographs, "--iterations", "400", "--set", "crop=32", "--set", "batch_size=8",
+        "--set", "bn_batch=4", "--checkpoint-every", "0",
+    )  # fmt: skip
+    process = torchrun(*words)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "cache" / "runs").glob("*/*.checkpoint")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.1)
+    victim = other_process(process.pid)
+    os.kill(victim, signal.SIGKILL)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "another process of this run is gone; start the same command again" in out
+    assert "resnet_repro/" not in out.split("another process")[0].rpartition("error:")[2]
+    process = torchrun(*words)
+    while process.poll() is None and not resumed(tmp_path):
+        assert time.monotonic() < deadline + 120
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGTERM)
+    out, _ = process.communicate(timeout=120)
+    assert "resumed at iteration" in out
+
+
+def resumed(folder: Path) -> bool:
+    path = next((folder / "results").glob("imagenette/*/*/seed0/execution.json"), None)
+    return path is not None and bool(json.loads(path.read_text())["resumed_at"])
+
+
+def other_process(parent: int) -> int:
+    """The process of rank 1 among the children of torchrun's."""
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            ppid = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            environ = (path / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if ppid == parent and b"RANK=1" in environ:
+            return int(path.name)
+    raise AssertionError("no process of rank 1")
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_process_that_cannot_reach_the_others_says_so(
+    rank: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    photographs: Path,
+    tmp_path: Path,
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name, value in {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(distributed, "MEETING", datetime.timedelta(seconds=2))
+    assert main(run_words(tmp_path, photographs)[2:]) == 2
+    said = capfd.readouterr().err.strip().splitlines()
+    assert said[-1].startswith(f"error: process {rank} of 2 cannot reach the others")
+
+
+def test_shares_must_hold_whole_chunks() -> None:
+    recipe = IMAGE_PROTOCOLS["paper"]
+    cpu = choose("cpu", "fp32")
+    check_parts(recipe, cpu, World(0, 8))
+    check_parts(recipe, choose("cpu", "fp32", parts=4), World(1, 2))
+    with pytest.raises(UserError, match="product of the two that divides 8"):
+        check_parts(recipe, cpu, World(0, 3))
+    with pytest.raises(UserError, match="product of the two that divides 8"):
+        check_parts(recipe, choose("cpu", "fp32", parts=16), ALONE)
