@@ -21,7 +21,8 @@ lint: $(VENV)/.ready-dev
 	$(VENV)/bin/lint-imports
 
 report: $(VENV)/.ready
-	$(RUN) -m resnet_repro report --readme README.md --results-page docs/results.md
+	$(RUN) -m resnet_repro report --readme README.md \
+		--readme README.zh-CN.md --results-page docs/results.md
 
 $(VENV)/.ready: requirements.txt pyproject.toml setup.py $(wildcard resnet_repro/kernels/*.cpp)
 	$(PYTHON) -m venv $(VENV)

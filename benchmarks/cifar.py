@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -67,8 +67,8 @@ def cifar(
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results are written.")] = OUT,
     readme: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Renew the table between its bench markers."),
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Renew the table between its bench markers; repeatable."),
     ] = None,
 ) -> None:
     """Measure CIFAR-10 training beside the usual loop, and write tables and a picture.
@@ -87,16 +87,17 @@ def cifar(
         workers=min(WORKERS, os.cpu_count() or 1) if workers is None else workers,
         peer=peer,
     )
-    check(plan, readme)
+    readmes = readme or []
+    check(plan, readmes)
     console = Console(markup=False, emoji=False)
     console.print(plan_words(plan), highlight=False, soft_wrap=True)
     with telling(console, plan.parts) as tell:
         written = run(plan, tell)
-    for path in (*written, *report(out, readme, console)):
+    for path in (*written, *report(out, readmes, console)):
         console.print(f"wrote {path}", highlight=False, soft_wrap=True)
 
 
-def report(out: Path, readme: Path | None, console: Console) -> list[Path]:
+def report(out: Path, readmes: Sequence[Path], console: Console) -> list[Path]:
     """Print and write the table and the pictures of everything measured; returns the files."""
     # Here, because every contestant's process imports this module and needs no drawing.
     from benchmarks import table
@@ -108,7 +109,7 @@ def report(out: Path, readme: Path | None, console: Console) -> list[Path]:
     text = table.markdown(recorded)
     write_atomic(out / "cifar.md", text.encode())
     written.append(out / "cifar.md")
-    if readme is not None:
+    for readme in readmes:
         update_between_markers(readme, MARKER, text)
         written.append(readme)
     cells = table.grid(recorded)
@@ -150,14 +151,14 @@ def summarise_all(
     return summaries
 
 
-def check(plan: Plan, readme: Path | None) -> None:
+def check(plan: Plan, readmes: Sequence[Path]) -> None:
     """Find what is wrong with the input before an hour is spent. Raises UserError."""
     for depth in plan.depths:
         if plan.peer is not None:
             peer_builder(plan.peer, f"resnet{depth}")
     if plan.source.root is not None:
         plan.source.load()
-    if readme is not None:
+    for readme in readmes:
         text = read_text(readme)
         marks = [f"<!-- {MARKER}:{end} -->" for end in ("start", "end")]
         if any(text.count(mark) != 1 for mark in marks):

@@ -256,7 +256,7 @@ def test_from_measuring_to_the_table(
     monkeypatch.setenv("RESNET_REPRO_COMMIT", "test")
     out = tmp_path / "out"
     asked = plan(out, "cpu", fake_peer)
-    cifar.check(asked, None)
+    cifar.check(asked, [])
     told: list[str] = []
     monkeypatch.setattr(cifar, "measure_rates", lambda device: Rates(1e9, 1e9))
     cifar.run(asked, told.append)
@@ -267,7 +267,7 @@ def test_from_measuring_to_the_table(
     assert [row["contestant"] for row in rows] == [OURS, USUAL, PEER, PEER, USUAL, OURS]
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- bench:start -->\n<!-- bench:end -->\nafter\n")
-    cifar.report(out, readme, Console(quiet=True))
+    cifar.report(out, [readme], Console(quiet=True))
     assert (out / "cifar_cpu.png").stat().st_size > 0
     assert "data-sha256" in (out / "cifar_cpu.svg").read_text()
     text = readme.read_text()
@@ -305,7 +305,7 @@ def test_numbers_in_the_table() -> None:
 def test_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESNET_REPRO_COMMIT", "test")
     asked = plan(tmp_path, "cuda", None)
-    cifar.check(asked, None)
+    cifar.check(asked, [])
     rates = measure_rates(asked.device, size=256, megabytes=8, least=1e-3)
     assert rates.seconds_per_node is not None
     monkeypatch.setattr(cifar, "measure_rates", lambda device: rates)

@@ -62,8 +62,9 @@ def test_no_figure_is_left_over(frames: Frames) -> None:
     assert {p.stem for p in (REPO / "figures").glob("*.*")} - ours == drawn
 
 
-def test_the_readme_shows_what_is_recorded(frames: Frames) -> None:
-    text = (REPO / "README.md").read_text()
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_the_readme_shows_what_is_recorded(frames: Frames, readme: str) -> None:
+    text = (REPO / readme).read_text()
     for name, part in readme_parts(frames).items():
         assert f"<!-- {name}:start -->\n{part.strip()}\n<!-- {name}:end -->" in text
 

@@ -24,7 +24,6 @@ from resnet_repro.paper.published import curve
 from resnet_repro.report import figures
 from resnet_repro.report.curves import Panel, training_curves
 from resnet_repro.report.frames import View, make_view, read_frames
-from resnet_repro.report.sketch import sketch
 from tests.report_records import Fake, write
 
 PLAIN = (Fake("plain20", 9.7, 1.4, rows=16), Fake("plain56", 13.2, 6.0, rows=16))
@@ -402,23 +401,3 @@ def test_gradient_norms_are_averaged_by_their_logarithm(tmp_path: Path) -> None:
     assert len(left.get_lines()) == len(right.get_lines()) == 5
     assert all(math.isnan(y) for y in ys(right.get_lines()[0]))  # 0 is not on this axis
     assert {line.get_linestyle() for line in right.get_lines()} == {"-"}
-
-
-def test_a_sketch_shows_the_curve_and_breaks_where_a_run_did() -> None:
-    svg = sketch([1_000, 2_000, 3_000], [80.0, math.nan, 20.0], [40.0, 30.0, 0.0], "#0173b2")
-    root = ElementTree.fromstring(svg)
-    lines = [e for e in root if e.tag.endswith("polyline")]
-    # x = 44 + 520 * iteration / 3000; y = 208 - 198 * error / 80
-    assert [line.get("points") for line in lines] == [
-        "217.3,10.0",
-        "564.0,158.5",
-        "217.3,109.0 390.7,133.8 564.0,208.0",
-    ]
-    assert [line.get("stroke-dasharray") for line in lines] == ["5 3", "5 3", None]
-    labels = [e.text for e in root if e.tag.endswith("text")]
-    assert {"80", "3,000"} <= set(labels)
-
-
-def test_a_sketch_of_nothing_finite_is_still_a_picture() -> None:
-    root = ElementTree.fromstring(sketch([10], [math.nan], [math.nan], "#000000"))
-    assert not [e for e in root if e.tag.endswith("polyline")]

@@ -151,11 +151,12 @@ def test_hours_are_scaled_by_the_networks_work(tmp_path: Path) -> None:
         tmp_path, Fake("plain20"), Fake("resnet20", device_name="Some GPU", precision="bf16")
     )
     # 1,000 images a second at 20 layers: 56/20 of a millisecond an image at 56
-    assert seconds_per_image(found, "plain56") == {
+    assert seconds_per_image(found, "cifar10", "plain56") == {
         "Some GPU, bf16": pytest.approx(0.0028),
         "Some Processor, fp32": pytest.approx(0.0028),
     }
-    assert seconds_per_image(found, "plain20-w8")["Some GPU, bf16"] == pytest.approx(0.00025)
+    narrow = seconds_per_image(found, "cifar10", "plain20-w8")
+    assert narrow["Some GPU, bf16"] == pytest.approx(0.00025)
     rows = missing_runs([FIG1], found)
     # 64,000 * 128 images * 0.0028 s / 3,600 = 6.3716 h
     assert rows[0].hours["Some GPU, bf16"] == pytest.approx(6.3716, abs=1e-4)
@@ -172,11 +173,18 @@ def test_without_any_record_there_are_no_hours_to_give(tmp_path: Path) -> None:
 
 def test_nothing_missing_is_said(tmp_path: Path) -> None:
     everything = [
-        Fake(m.arm.name, network=m.arm.network, seed=m.run.seed)
+        Fake(
+            m.arm.name,
+            network=m.arm.network,
+            seed=m.run.seed,
+            dataset=m.run.dataset,
+            protocol=m.run.protocol,
+        )
         for m in missing_runs(
             [artifacts.load(n).artifact for n in artifacts.names()], frames(tmp_path)
         )
     ]
+    assert {f.dataset for f in everything} == {"cifar10", "imagenet", "imagenette"}
     assert "every run that an artifact wants is recorded" in page(tmp_path, *everything)
 
 

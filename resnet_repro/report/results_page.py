@@ -14,11 +14,20 @@ from typing import Any
 
 from resnet_repro import artifacts
 from resnet_repro.artifacts import Artifact
+from resnet_repro.records.evaluations import DENSE
+from resnet_repro.records.schema import RunId
 from resnet_repro.report import render
 from resnet_repro.report.claims import ClaimRow
 from resnet_repro.report.copies import NOTE, TITLE, Reported, copies_grid, reported
-from resnet_repro.report.frames import Frames
-from resnet_repro.report.missing import missing_grid, missing_runs
+from resnet_repro.report.evaluated import evaluate_command, evaluations_wanted
+from resnet_repro.report.frames import Frames, arms_shown
+from resnet_repro.report.missing import (
+    NOT_MEASURED,
+    PROTOCOLS,
+    missing_evaluations,
+    missing_grid,
+    missing_runs,
+)
 from resnet_repro.report.prediction import agreement, prediction_grid, predictions
 from resnet_repro.report.render import Grid
 from resnet_repro.report.tables import Row, Table, table
@@ -26,9 +35,9 @@ from resnet_repro.report.tables import Row, Table, table
 HEAD = """# Results
 
 Written by `make report` from the records alone; do not edit. Each number of ours leads to the
-record it comes from. A result is the last iterate on the test set, the mean over every seed run;
-the words of the verdicts are explained under each table. What nobody has run yet is listed
-[at the end](#missing), with the command and the hours it would take.
+record it comes from. A result is the last iterate on the test set (of ImageNet, the validation
+set), the mean over every seed run; the words of the verdicts are explained under each table. What
+nobody has run yet is listed [at the end](#missing), with the command and the hours it would take.
 """
 
 Runs = Sequence[dict[str, Any]]
@@ -44,7 +53,7 @@ def results_page(
         return Path(os.path.relpath(target.resolve(), path.parent.resolve())).as_posix()
 
     found = [artifacts.load(name).artifact for name in artifacts.names()]
-    shown = [a for a in found if a.protocol == "paper" or _recorded(a, frames)]
+    shown = [a for a in found if a.protocol in PROTOCOLS or _recorded(a, frames)]
     lines = "".join(f"- [{a.title}](#{_anchor(a.title)})\n" for a in shown)
     parts = [HEAD, f"{lines}- [{TITLE}](#{_anchor(TITLE)})\n"]
     for artifact in shown:
@@ -90,7 +99,9 @@ def _recorded(artifact: Artifact, frames: Frames) -> bool:
     """Whether anything of it is; its figure may be an older one where nothing is."""
     if artifact.counted:
         return any(frames.count_of(arm.network) for arm in artifact.arms)
-    return any(frames.runs_of(arm.dataset, arm.name) for arm in artifact.arms)
+    if artifact.ensemble:
+        return bool(frames.ensembles_of(artifact))
+    return any(frames.runs_of(dataset, arm) for dataset, arm in arms_shown(artifact))
 
 
 def _folder(runs: Runs) -> Path | None:
@@ -108,6 +119,9 @@ def _of_row(
     if artifact.counted:
         files = [folder / "counts" / f"{row.network}.json" for folder in results_dirs]
         return next((file for file in files if file.exists()), None)
+    if artifact.ensemble:
+        here = [e["file"] for e in frames.ensembles_of(artifact) if e["name"] == row.arm]
+        return Path(here[0]) if here else None
     return _folder(frames.runs_of(row.dataset, row.arm, row.protocol or None))
 
 
@@ -196,13 +210,48 @@ def _prediction(frames: Frames, link: Link) -> list[str]:
 def _missing(shown: Sequence[Artifact], frames: Frames) -> list[str]:
     rows = missing_runs(shown, frames)
     parts = ["## Missing\n"]
-    if not rows:
-        return [*parts, "Nothing: every run that an artifact wants is recorded.\n"]
-    return [
-        *parts,
-        "Runs under the paper's protocol without a record, one seed of everything before the "
-        "second of anything. The hours are those of training alone, scaled from the recorded "
-        "runs by the networks' work; a longer or wider network may make better use of a machine. "
-        "Protocol `short` takes an eighth of them.\n",
-        render.markdown_grid(missing_grid(rows)),
-    ]
+    if rows:
+        parts += [
+            "Runs without a record under the protocol that an artifact asks for, one seed of "
+            "everything before the second of anything. The hours are those of training alone, "
+            "scaled from the recorded runs of the same data set by the networks' work; a longer "
+            "or wider network may make better use of a machine. Protocol `short` takes an eighth "
+            f"of those under `paper`. *{NOT_MEASURED.capitalize()}*: nothing of that data set was "
+            "run on the machine.\n",
+            render.markdown_grid(missing_grid(rows)),
+        ]
+    else:
+        parts.append("Nothing: every run that an artifact wants is recorded.\n")
+    parts += _missing_tests(shown, frames)
+    return parts
+
+
+def _missing_tests(shown: Sequence[Artifact], frames: Frames) -> list[str]:
+    """Evaluations of recorded runs that are wanting, and what is to follow the other runs."""
+    parts = []
+    later = [a for a in shown if not a.ensemble and evaluations_wanted(a)]
+    if later:
+        commands = {
+            name: evaluate_command(["RUN"], name) for a in later for name in evaluations_wanted(a)
+        }
+        listed = "; ".join(
+            f"`{command}` ({', '.join(a.name for a in later if name in evaluations_wanted(a))})"
+            for name, command in commands.items()
+        )
+        parts.append(
+            "A run on ImageNet is evaluated when it is recorded, unless that was done at its end; "
+            f"RUN is its folder: {listed}.\n"
+        )
+    cells = missing_evaluations(shown, frames)
+    if cells.rows:
+        parts += ["Recorded, but not evaluated yet:\n", render.markdown_grid(cells)]
+    wanted = [a for a in shown if a.ensemble and not _recorded(a, frames)]
+    for artifact in wanted:
+        runs = [
+            str(RunId(arm.dataset, arm.name, artifact.protocol, seed))
+            for arm in artifact.arms
+            for seed in range(arm.seeds)
+        ]
+        command = evaluate_command(runs, DENSE)
+        parts.append(f"{artifact.name} wants an ensemble of its runs: `{command}`.\n")
+    return parts

@@ -27,14 +27,14 @@ def write_report(
     names: Sequence[str] | None = None,
     *,
     page: Path | None = None,
-    readme: Path | None = None,
+    readmes: Sequence[Path] = (),
     results_page: Path | None = None,
 ) -> list[Path]:
     """Write tables and figures of every artifact that has records; returns the files.
 
     names: these artifacts only. One without records is passed over, so that the list
-    is empty when there is nothing to show. page: where the HTML page goes; readme: a Markdown
-    file whose marked parts are renewed; results_page: where the Markdown page of all artifacts
+    is empty when there is nothing to show. page: where the HTML page goes; readmes: Markdown
+    files whose marked parts are renewed; results_page: where the Markdown page of all artifacts
     goes, whatever the names. Raises UserError for an unknown artifact, for a damaged record, and
     when a folder cannot be written.
     """
@@ -60,8 +60,9 @@ def write_report(
     if page is not None and shown:
         write_page(page, shown, frames)
         written.append(page)
-    if readme is not None:
-        for marker, text in readme_parts(frames).items():
+    parts = readme_parts(frames) if readmes else {}
+    for readme in readmes:
+        for marker, text in parts.items():
             update_between_markers(readme, marker, text)
         written.append(readme)
     if results_page is not None:

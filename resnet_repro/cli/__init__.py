@@ -1,0 +1,67 @@
+"""The command: parses, calls, prints. Nothing here computes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from resnet_repro.cli import looking, running, testing
+from resnet_repro.errors import UserError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Deep Residual Learning for Image Recognition (He et al., 2015), artifact by artifact.",
+)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": looking.list_command,
+    "describe": looking.describe,
+    "run": running.run,
+    "evaluate": testing.evaluate,
+    "status": looking.status,
+    "compare": looking.compare,
+    "report": looking.report,
+    "verify": looking.verify,
+    "data": looking.data,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; bad input gives one line on standard error and status 2."""
+    return _guarded(lambda: app(arguments, standalone_mode=False))
+
+
+def run_script(path: str) -> None:
+    """What `python experiments/<artifact>.py ...` does: `run <artifact> ...`, and exit."""
+    raise SystemExit(main(["run", Path(path).stem, *sys.argv[1:]]))
+
+
+def _guarded(call: Callable[[], Any]) -> int:
+    try:
+        value = call()
+    except UserError as error:
+        return 2 if error.told else _complain(str(error))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader left, as `| head` does
+        return 0
+    except Exception as error:
+        # Typer's usage errors; their class has moved between its releases.
+        say = getattr(error, "format_message", None)
+        if say is None:
+            raise
+        return _complain(str(say())) if say() else 2  # no arguments: the help was shown
+    return value if isinstance(value, int) else 0
+
+
+def _complain(text: str) -> int:
+    sys.stderr.write("error: " + " ".join(text.split()) + "\n")
+    return 2

@@ -1,0 +1,165 @@
+"""The command that trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from resnet_repro import artifacts, overview, runner
+from resnet_repro.cli.options import (
+    CACHE,
+    Cache,
+    DataRoot,
+    Device,
+    Precision,
+    Results,
+    Workers,
+    console,
+    print_json,
+    whole,
+)
+from resnet_repro.display import RunDisplay, plan_rows, print_rows
+from resnet_repro.errors import UserError
+
+Switch = Literal["auto", "on", "off"]
+
+
+def run(
+    artifact: Annotated[str, typer.Argument(help="Such as table6; `list` shows them all.")],
+    arms: Annotated[
+        str, typer.Option(metavar="A,B", help="Some of the artifact's arms; all unless given.")
+    ] = "",
+    seeds: Annotated[str, typer.Option(metavar="0,1", help="One run each.")] = "0",
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            metavar="P", help="paper, short, imagenette, demo or smoke; the artifact's own if not."
+        ),
+    ] = None,
+    iterations: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Scale the schedule to N; recorded as custom-N."),
+    ] = None,
+    switches: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a switch of the recipe; recorded as P+KEY=VALUE. May be repeated.",
+        ),
+    ] = None,
+    data_root: DataRoot = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Another data set, such as image-folder for any subset."),
+    ] = None,
+    corrupt: Annotated[
+        Literal["fail", "skip"], typer.Option(help="What to do about image files that are none.")
+    ] = "fail",
+    workers: Workers = None,
+    accumulate: Annotated[
+        int, typer.Option(metavar="K", min=1, help="Compute each batch in K parts, to save memory.")
+    ] = 1,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    kernels: Annotated[Switch, typer.Option(help="Own CPU kernels.")] = "auto",
+    compile: Annotated[Switch, typer.Option(help="Compile the networks' blocks.")] = "auto",
+    graph: Annotated[Switch, typer.Option(help="A step as one CUDA graph.")] = "auto",
+    results_dir: Results = runner.LOCAL,
+    figures_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Default: figures in the results folder.")
+    ] = None,
+    cache_dir: Cache = CACHE,
+    checkpoint_every: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Time between two checkpoints.")
+    ] = 30.0,
+    jobs: Annotated[int, typer.Option(metavar="K", min=1, help="Runs at once.")] = 1,
+    wandb: Annotated[
+        Literal["disabled", "offline", "online"],
+        typer.Option(help="Mirror the curves to Weights & Biases."),
+    ] = "disabled",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --dry-run: print the plan as JSON.")
+    ] = False,
+) -> None:
+    """Train what is missing of an artifact, then compare it with the paper."""
+    if as_json and not dry_run:
+        raise UserError("--json goes with --dry-run here; `compare --json` prints results")
+    experiment = artifacts.load(artifact)
+    request = runner.Request(
+        experiment.artifact,
+        tuple(name for name in arms.split(",") if name),
+        tuple(whole(text, "--seeds") for text in seeds.split(",")),
+        protocol,
+        iterations,
+        tuple(_switch(text) for text in switches or ()),
+        dataset,
+        results_dir,
+    )
+    from resnet_repro.mirror import require_wandb
+    from resnet_repro.train.device import choose
+    from resnet_repro.train.distributed import joined
+
+    if wandb != "disabled":
+        require_wandb()
+    with joined(device) as world:
+        settings = runner.Settings(
+            device=choose(
+                device,
+                precision,
+                kernels=kernels,
+                compile=compile,
+                graph=graph,
+                parts=accumulate,
+                workers=workers,
+                photographs=runner.of_photographs(experiment.artifact),
+            ),
+            data_root=data_root,
+            cache=cache_dir,
+            results=results_dir,
+            jobs=jobs,
+            checkpoint_seconds=checkpoint_every,
+            wandb=wandb if world.first else "disabled",
+            corrupt=corrupt,
+        )
+        out = console() if world.first else Console(quiet=True)
+        planned = world.first_does(lambda: runner.plan(request, settings.device.kind))
+        if as_json:
+            print_json(overview.plan_json(planned))
+            return
+        print_rows(out, "Plan", *plan_rows(planned))
+        if dry_run:
+            return
+        with RunDisplay(planned, out) as display:
+            ends = runner.execute(request, settings, display, display.say, world)
+    if world.first:
+        _summary(out, ends, artifact, results_dir, figures_dir or results_dir / "figures")
+    bad = [end for end in ends.values() if end in ("busy", "failed", "stopped")]
+    if bad:
+        raise typer.Exit(130 if "stopped" in bad else 1)
+
+
+def _switch(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--set {text}: give KEY=VALUE, such as bn_batch=64")
+    return name, value
+
+
+def _summary(
+    out: Console, ends: dict[Any, str], artifact: str, results: Path, figures: Path
+) -> None:
+    """What was run and how it compares; figures and tables are written beside it."""
+    from resnet_repro.report.write import result_rows, write_report
+
+    counted = {end: list(ends.values()).count(end) for end in dict.fromkeys(ends.values())}
+    out.print(", ".join(f"{n} {end}" for end, n in counted.items()), highlight=False)
+    written = write_report([results], figures, results / "tables", [artifact])
+    for title, grid in result_rows(artifact, results) if written else []:
+        print_rows(out, title, grid.columns, grid.rows)
+    for path in written:
+        out.print(f"wrote {path}", highlight=False, soft_wrap=True)

@@ -1,0 +1,93 @@
+"""The numbers of the page's charts, each in it once: what the runs measured, the paper's curves."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from resnet_repro.report.frames import LABELS, Frames
+
+TABLES = ("metrics", "gradients", "layers")
+
+
+@dataclass
+class Data:
+    """`runs`: a run's tables as columns, with its schedule; `paper`: the paper's curves by name."""
+
+    runs: list[dict[str, Any]]
+    paper: dict[str, dict[str, Any]] = field(default_factory=dict)
+    places: dict[tuple[Any, ...], int] = field(default_factory=dict)
+
+    def index(self, run: dict[str, Any]) -> int:
+        """The place in `runs` of a row of Frames.runs."""
+        return self.places[tuple(run[label] for label in LABELS)]
+
+    def stages(self, runs: Sequence[int]) -> list[str]:
+        """The stages whose gradients any of the runs recorded, first to last."""
+        names: dict[str, None] = {}
+        for run in runs:
+            for name, values in self.runs[run]["gradients"].items():
+                if name != "iteration" and any(v is not None for v in values):
+                    names.setdefault(name)
+        return sorted(names, key=lambda name: (name == "fc", name))
+
+    def has_layers(self, run: int) -> bool:
+        return bool(self.runs[run]["layers"].get("std"))
+
+    def add_paper(self, key: str, x: pd.Series, y: pd.Series, schedule: int) -> str:
+        """Take in a curve of the paper; schedule: the iterations of its training, 0 for layers."""
+        self.paper[key] = {"x": x.tolist(), "y": _numbers(y), "schedule": schedule}
+        return key
+
+
+def read_data(frames: Frames, runs: Sequence[dict[str, Any]], anchors: Sequence[str]) -> Data:
+    """The tables of these rows of Frames.runs; anchors: of their sections."""
+    parts: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {}
+    for name in TABLES:
+        frame = getattr(frames, name)
+        columns = [c for c in frame.columns if c not in LABELS]
+        parts[name] = {
+            key: {column: _numbers(rows[column]) for column in columns}
+            for key, rows in frame.groupby(list(LABELS), sort=False)
+        }
+    found: list[dict[str, Any]] = []
+    places: dict[tuple[Any, ...], int] = {}
+    for run, anchor in zip(runs, anchors, strict=True):
+        key = tuple(run[label] for label in LABELS)
+        places[key] = len(found)
+        tables = {name: parts[name].get(key, {}) for name in TABLES}
+        # A CIFAR network has no fourth stage; its column is empty throughout.
+        tables["gradients"] = {
+            column: values
+            for column, values in tables["gradients"].items()
+            if any(v is not None for v in values)
+        }
+        found.append({"id": anchor, "schedule": int(run["schedule"]), **tables})
+    return Data(found, places=places)
+
+
+def _numbers(values: Iterable[Any]) -> list[Any]:
+    """Numbers as JSON holds them: six digits, None for what is not finite; text as it is."""
+    return [_number(v) for v in (values.tolist() if isinstance(values, pd.Series) else values)]
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
+
+
+def script_json(value: object) -> str:
+    """JSON that can stand in a script element: nothing in it ends the element or opens another.
+
+    Raises ValueError for what is not finite.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text

@@ -1,0 +1,199 @@
+"""The page's tables: an artifact's rows and claims, and the verdicts of all of them together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from resnet_repro.records.schema import RunId
+from resnet_repro.report import render
+from resnet_repro.report.page.summary import state
+from resnet_repro.report.tables import Row, Table
+
+# Columns whose cells are names or numbers, the same in both languages.
+NAMES = frozenset({"arm", "recorded", "difference", "protocol", "higher", "lower", "n"})
+NUMBERS = frozenset({"published", "recorded", "difference", "best seed", "higher", "lower"})
+KEYS = {"best seed": "best_seed"}  # columns whose text has another key than their name
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link within the page."""
+
+    text: str
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell; `anchor` where it is a number, which is a link to itself."""
+
+    text: str
+    said: bool  # language, not a name or a number
+    anchor: str = ""
+    verdict: str = ""  # the state of a verdict's cell
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table; `links`: the runs behind it."""
+
+    anchor: str
+    cells: tuple[Cell, ...]
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table with its columns' keys of texts."""
+
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A row of the table of all verdicts; numbers as text, and as what they are sorted by."""
+
+    artifact: str
+    what: str
+    detail: str  # a metric, or empty for a claim
+    protocol: str
+    published: str
+    recorded: str
+    difference: str
+    verdict: str
+    state: str
+    anchor: str  # of the row in its artifact's section
+    order: tuple[float | None, float | None, float | None]
+
+
+@dataclass
+class Anchors:
+    """The page's anchors; the same words twice get a number."""
+
+    taken: set[str] = field(default_factory=set)
+
+    def of(self, *parts: str) -> str:
+        words = "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", p).strip("-") for p in parts if p)
+        found, number = words, 1
+        while found in self.taken:
+            number += 1
+            found = f"{words}-{number}"
+        self.taken.add(found)
+        return found
+
+
+def run_anchor(run: RunId) -> str:
+    """The page's anchor of a run, such as `run-cifar10-resnet20-short-seed0`."""
+    return f"run-{run.dataset}-{run.arm}-{run.protocol}-seed{run.seed}"
+
+
+def results_grid(table: Table, known: set[RunId], anchors: Anchors) -> Grid:
+    """An artifact's rows with the runs behind each."""
+    cells = render.grid(table.rows)
+    lines = []
+    for row, texts in zip(table.rows, cells.rows, strict=True):
+        anchor = anchors.of("v", table.artifact.name, row.arm, row.metric, row.protocol)
+        verdict = "quoted" if row.quoted else state(row.ours.verdict)
+        lines.append(_line(cells.columns, texts, anchor, verdict, _links(row, known)))
+    return Grid(_keys(cells.columns), tuple(lines))
+
+
+def claims_grid(table: Table, anchors: Anchors) -> Grid | None:
+    """An artifact's claims; None where it makes none."""
+    if not table.claims:
+        return None
+    cells = render.claims_grid(table.claims)
+    lines = []
+    for row, texts in zip(table.claims, cells.rows, strict=True):
+        anchor = anchors.of(
+            "c", table.artifact.name, row.claim.higher, row.claim.lower, row.claim.metric,
+            row.claim.scope, row.protocol,
+        )  # fmt: skip
+        lines.append(_line(cells.columns, texts, anchor, state(row.result.verdict), ()))
+    return Grid(_keys(cells.columns), tuple(lines))
+
+
+def verdicts(tables: Sequence[tuple[Table, Grid, Grid | None]]) -> list[Verdict]:
+    """Every verdict of every artifact, claims last; what has no published value has none."""
+    found = []
+    for table, results, claims in tables:
+        name = table.artifact.name
+        for row, line in zip(table.rows, results.lines, strict=True):
+            if row.quoted or row.published is None:
+                continue
+            cells = _by_column(results, line)
+            value, ours = row.published, row.ours
+            found.append(
+                Verdict(
+                    name,
+                    row.arm,
+                    render.metric_words(row.metric, row.dataset),
+                    row.protocol,
+                    cells.get("published", ""),
+                    cells.get("recorded", ""),
+                    cells.get("difference", ""),
+                    row.ours.verdict,
+                    state(row.ours.verdict),
+                    line.anchor,
+                    (value.value, ours.mean, ours.difference),
+                )
+            )
+        for claim, line in zip(table.claims, claims.lines if claims else (), strict=True):
+            cells = _by_column(claims, line) if claims else {}
+            found.append(
+                Verdict(
+                    name,
+                    claim.claim.text,
+                    "",
+                    claim.protocol,
+                    "",
+                    "",
+                    cells.get("difference", ""),
+                    claim.result.label,
+                    state(claim.result.verdict),
+                    line.anchor,
+                    (None, None, claim.result.difference),
+                )
+            )
+    return found
+
+
+def _line(
+    columns: Sequence[str], texts: Sequence[str], anchor: str, verdict: str, links: tuple[Link, ...]
+) -> Line:
+    cells = []
+    for column, text in zip(columns, texts, strict=True):
+        number = column in NUMBERS and any(c.isdigit() for c in text)
+        cells.append(
+            Cell(
+                text,
+                said=column not in NAMES,
+                anchor=f"{anchor}-{column.replace(' ', '-')}" if number else "",
+                verdict=verdict if column == "verdict" else "",
+            )
+        )
+    return Line(anchor, tuple(cells), links)
+
+
+def _keys(columns: Sequence[str]) -> tuple[str, ...]:
+    return tuple(KEYS.get(column, column) for column in columns)
+
+
+def _by_column(grid: Grid, line: Line) -> dict[str, str]:
+    return {key: cell.text for key, cell in zip(grid.columns, line.cells, strict=True)}
+
+
+def _links(row: Row, known: set[RunId]) -> tuple[Link, ...]:
+    """The runs of a row's arm by seed, under its protocol where it has one."""
+    runs = sorted(
+        (run.protocol, run.seed, run)
+        for run in known
+        if (run.dataset, run.arm) == (row.dataset, row.arm) and row.protocol in ("", run.protocol)
+    )
+    return tuple(
+        Link(str(seed) if row.protocol else f"{protocol} {seed}", run_anchor(run))
+        for protocol, seed, run in runs
+    )
