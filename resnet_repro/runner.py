@@ -216,16 +216,24 @@ def of_photographs(artifact: Artifact) -> bool:
 
 
 def execute(
-    request: Request, settings: Settings, emit: Emit, say: Callable[[str], None], world: World
+    request: Request,
+    settings: Settings,
+    emit: Emit,
+    say: Callable[[str], None] = print,
+    world: World | None = None,
 ) -> dict[schema.RunId, str]:
     """Train what the plan lacks; returns how each run ended, in the plan's order.
 
     `done`, `diverged`, `kept` (finished before), `busy` (another process has it), `stopped`
     (by SIGINT or SIGTERM, checkpoint saved) or `failed`. `say` is told of what precedes the runs.
-    Where several processes train together, each calls this; the first one's plan holds.
+    Where several processes train together, each calls this with its `world`; the first one's plan
+    holds.
     Raises UserError before anything is trained when the plan or the data are unusable, and when
     a run meets one (a full disk, say); the other runs are then saved and stopped.
     """
+    from resnet_repro.train.distributed import ALONE
+
+    world = world or ALONE
     if world.size > 1 and (settings.jobs > 1 or not of_photographs(request.artifact)):
         raise UserError(
             "several processes train an ImageNet network together; start CIFAR runs and --jobs "
