@@ -218,7 +218,7 @@ def test_shares_must_hold_whole_chunks() -> None:
     cpu = choose("cpu", "fp32")
     check_parts(recipe, cpu, World(0, 8))
     check_parts(recipe, choose("cpu", "fp32", parts=4), World(1, 2))
-    with pytest.raises(UserError, match="product of the two that divides 8"):
+    with pytest.raises(UserError, match="parts that divides 8"):
         check_parts(recipe, cpu, World(0, 3))
-    with pytest.raises(UserError, match="product of the two that divides 8"):
+    with pytest.raises(UserError, match="parts that divides 8"):
         check_parts(recipe, choose("cpu", "fp32", parts=16), ALONE)

@@ -229,8 +229,8 @@ def _are_imagenettes(root: Path, classes: Sequence[str]) -> None:
     for name in classes:
         if name not in IMAGENETTE:
             raise UserError(
-                f"{root / 'train' / name} is no class of Imagenette: for other classes use the "
-                "data set image-folder"
+                f"{root / 'train' / name} is no class of Imagenette: for other classes give "
+                "--dataset image-folder"
             )
 
 
@@ -242,6 +242,6 @@ def _is_whole(root: Path, data: ImageFolder) -> None:
             for counts in (found, IMAGENET)
         ]
         raise UserError(
-            f"{root} holds {words[0]}, ImageNet {words[1]}: complete it, or use the data set "
-            "image-folder for another selection"
+            f"{root} holds {words[0]}, ImageNet {words[1]}: complete it, or give "
+            "--dataset image-folder for another selection"
         )

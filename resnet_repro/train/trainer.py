@@ -254,7 +254,7 @@ def check_parts(recipe: Recipe, device: Device, world: World) -> None:
     chunk = min(recipe.bn_batch, recipe.batch_size)
     if recipe.batch_size % shares or (recipe.batch_size // shares) % chunk:
         raise UserError(
-            f"a batch of {recipe.batch_size} normalised over {chunk} images cannot be computed "
-            f"by {world.size} processes in {device.parts} parts each: give a product of the two "
-            f"that divides {recipe.batch_size // chunk}"
+            f"a batch of {recipe.batch_size} normalised over {chunk} images cannot be computed in "
+            f"{shares} parts (processes times --accumulate): give a number of parts that divides "
+            f"{recipe.batch_size // chunk}"
         )
