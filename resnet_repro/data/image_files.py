@@ -166,7 +166,12 @@ def loader(
         generator=torch.Generator(),  # else it would draw from the one that everything shares
         worker_init_fn=_settle if workers else None,
     )
+    heeded = signal.getsignal(signal.SIGCHLD)
     iterator = iter(guarded)
+    if workers and threading.current_thread() is threading.main_thread():
+        # torch raises from a signal handler, wherever the process is, when a worker dies. A dead
+        # worker is to be noticed here, where its batch is waited for.
+        signal.signal(signal.SIGCHLD, heeded or signal.SIG_DFL)
     while True:
         try:
             batch = _next(iterator, patience) if workers else next(iterator)
@@ -205,10 +210,11 @@ def _next(iterator: Iterator[Any], patience: float) -> Any:
 def _settle(worker: int) -> None:
     """What a worker does first.
 
-    Control-C reaches every process of a terminal; what it means, the first one decides. When that
-    one is killed its workers end with it, which torch's own would not while they wait to hand
-    over a batch.
+    Control-C reaches every process of a terminal, and torchrun ends whole groups of processes;
+    what either means, the process that reads with this one decides. When that one is killed its
+    workers end with it, which torch's own would not while they wait to hand over a batch.
     """
+    os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(
         target=_end_with, args=(multiprocessing.parent_process(),), daemon=True

@@ -12,12 +12,14 @@ from typing import TypeVar, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 
 from resnet_repro.errors import UserError
 
 T = TypeVar("T")
 
 MEETING = datetime.timedelta(minutes=5)  # to wait for the other processes at the start
+STEP = datetime.timedelta(minutes=30)  # to wait for them in a step: a disk may be slow for a while
 PATIENCE = datetime.timedelta(days=1)  # to wait for the first process to have read the data
 
 
@@ -90,7 +92,7 @@ def joined(device: str, meeting: datetime.timedelta | None = None) -> Iterator[W
     ends before the run does.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    if size == 1 or "RANK" not in os.environ:
         yield ALONE
         return
     rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
@@ -103,10 +105,11 @@ def joined(device: str, meeting: datetime.timedelta | None = None) -> Iterator[W
             )
         torch.cuda.set_device(local)
     try:
+        store, rank, size = next(rendezvous("env://", timeout=meeting or MEETING))
+        store.set_timeout(STEP)
         # Flags travel between hosts by gloo, so that no step waits for a device.
-        dist.init_process_group(
-            "cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=meeting or MEETING
-        )
+        backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=STEP)
     except (RuntimeError, ValueError) as error:
         raise UserError(
             f"process {rank} of {size} cannot reach the others at "
@@ -118,13 +121,13 @@ def joined(device: str, meeting: datetime.timedelta | None = None) -> Iterator[W
     except RuntimeError as error:
         if not _of_the_network(error):
             raise
+        why = str(error).strip().partition("\n")[0]
         raise Lost(
             f"process {rank} of {size}: another process of this run is gone; start the same "
-            "command again, and it goes on from the last checkpoint"
+            f"command again, and it goes on from the last checkpoint ({why})"
         ) from error
-    finally:
-        with contextlib.suppress(RuntimeError):
-            dist.destroy_process_group()
+    # After an error the group is left as it is: to take it down would wait for the others.
+    dist.destroy_process_group()
 
 
 def _of_the_network(error: RuntimeError) -> bool:

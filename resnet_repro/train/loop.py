@@ -186,9 +186,9 @@ def _measure(
 
 
 def _save(job: Job, trainer: Trainer, progress: Progress) -> None:
-    tensors, plain = trainer.state()
     if not trainer.world.first:
         return
+    tensors, plain = trainer.state()
     rest: dict[str, object] = {
         "trainer": plain,
         "progress": dataclasses.asdict(progress),

@@ -18,7 +18,7 @@ from resnet_repro.models.names import CifarName, parse
 from resnet_repro.records import provenance, schema, store
 from resnet_repro.records.evaluations import Evaluation, write_evaluation
 from resnet_repro.records.files import write_atomic
-from resnet_repro.train.device import autocast, uncompiled
+from resnet_repro.train.device import uncompiled
 from resnet_repro.train.job import Job, Progress
 from resnet_repro.train.recipe import ImageRecipe
 from resnet_repro.train.sources import Data, Photographs
@@ -49,6 +49,7 @@ def sitting(job: Job) -> dict[str, Any]:
         "kernels": job.device.kernels,
         "compile": job.device.compile,
         "cuda_graph": job.device.graph,
+        "parts": job.device.parts,
         "commit": commit,
         "dirty": dirty,
     }
@@ -64,7 +65,6 @@ def execution(job: Job, progress: Progress, trainer: Trainer, data: Data) -> sch
         started=progress.started,
         resumed_at=tuple(progress.resumed_at),
         earlier=tuple(progress.earlier),
-        parts=job.device.parts,
         skipped_images=data.folder.skipped if isinstance(data, Photographs) else (),
         **sitting(job),
     )
@@ -113,7 +113,8 @@ def finish(
         store.write_table(job.folder / "layers.csv", schema.LAYERS, layers)
         if isinstance(data, Photographs) and status == "done":
             data.statistics.save(job.folder / "statistics.safetensors")
-            _ten_crop(job, trainer, data, say)
+            if math.isfinite(last["test_loss"]):
+                _ten_crop(job, trainer, data, say)
         ended = dataclasses.replace(execution, ended=provenance.utc_now())
         store.write_execution(job.folder, ended)
         whole = dataclasses.replace(result, files=_digests(job.folder, data))
@@ -170,7 +171,6 @@ def _ten_crop(job: Job, trainer: Trainer, data: Photographs, say: Callable[[str]
             data.folder.test,
             views,
             job.device.torch,
-            autocast=lambda: autocast(job.device),
             workers=job.device.workers,
         )
     trainer.model.train(was_training)

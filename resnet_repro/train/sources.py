@@ -91,6 +91,7 @@ def _at_home(data: Photographs, root: Path | None, world: World) -> Photographs:
     """The same files below this process's own root."""
     if world.first or root is None:
         return data
+    root = root.expanduser()
     folder = data.folder
     moved = dataclasses.replace(
         folder,

@@ -119,7 +119,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         before = self.running.now() if self.running else None
         parts = self.device.parts
-        wrong = torch.zeros_like(self.wrong_sum)
+        mean, wrong = torch.zeros_like(self.loss_sum), torch.zeros_like(self.wrong_sum)
         for part, (some, answers) in enumerate(
             zip(x.chunk(parts), labels.chunk(parts), strict=True), 1
         ):
@@ -128,16 +128,19 @@ class Trainer:
                     logits: Tensor = self.network(some)
                     loss = F.cross_entropy(logits, answers) / parts
                 loss.backward()
-            self.loss_sum += loss.detach()
+            mean += loss.detach()
             wrong += (logits.detach().argmax(1) != answers).sum()
         if self.running and before is not None:
             self.running.merge(before)
+        # Of the whole batch, so that every process knows the same.
+        mean, wrong = self.world.sum(mean) / self.world.size, self.world.sum(wrong)
         if self.warming and self.warmup:
             rate = self.warmup.rate(self._scheduled)
             rescale_momentum(self.optimizer, self._rate / rate, self.recipe)
             self._rate.copy_(rate)
             self.warmup.note(self.iteration, wrong)
         self.optimizer.step()
+        self.loss_sum += mean
         self.wrong_sum += wrong
 
     def _gathering(self, *, last: bool) -> contextlib.AbstractContextManager[None]:
@@ -151,8 +154,8 @@ class Trainer:
 
         Waits for the device, and learns from it whether the warm-up has ended.
         """
-        loss = self._mean_loss().item() / steps
-        error = 100.0 * self.world.sum(self.wrong_sum).item() / (steps * self.recipe.batch_size)
+        loss = self.loss_sum.item() / steps
+        error = 100.0 * self.wrong_sum.item() / (steps * self.recipe.batch_size)
         self.loss_sum.zero_()
         self.wrong_sum.zero_()
         if self.warming and self.warmup and not self.warmup.cold.item():
@@ -163,10 +166,6 @@ class Trainer:
             self._rate.copy_(self._scheduled)
             self._replay = None  # steps have become shorter
         return loss, error
-
-    def _mean_loss(self) -> Tensor:
-        """The interval's sum of losses, averaged over the processes."""
-        return self.world.sum(self.loss_sum) / self.world.size
 
     def test(self) -> tuple[float, float]:
         """Mean cross-entropy in nats and top-1 error in % of the single view (section 4.2)."""
@@ -205,17 +204,13 @@ class Trainer:
         return tensors
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
-        """Tensors and plain values from which `load` goes on bit for bit.
-
-        The same in every process; each must call it.
-        """
+        """Tensors and plain values from which `load` goes on bit for bit; every process's equal."""
         plain: dict[str, object] = {
             "scheduled": self.scheduled,
             "warming": self.warming,
             "warmup_ended": self.warmup_ended,
         }
-        sums = {"loss_sum": self._mean_loss(), "wrong_sum": self.world.sum(self.wrong_sum)}
-        return self._tensors() | sums, plain
+        return self._tensors(), plain
 
     @torch.no_grad()
     def load(self, tensors: dict[str, Tensor], plain: dict[str, object]) -> None:
@@ -227,8 +222,6 @@ class Trainer:
             raise KeyError("tensors of another network")
         for name, live in own.items():
             live.copy_(tensors[name])
-        if not self.world.first:
-            self.wrong_sum.zero_()  # a sum over processes; the loss is a mean
         self.scheduled = float(cast(float, plain["scheduled"]))
         self._scheduled.fill_(self.scheduled)
         self.warming = bool(plain["warming"])
