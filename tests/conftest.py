@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import nn
 
 from resnet_repro.data import load
 from resnet_repro.data.dataset import Dataset, make_split
+from resnet_repro.errors import UserError
 from resnet_repro.models.construct import construct
 
 REPO = Path(__file__).resolve().parents[1]
@@ -67,6 +68,20 @@ def skeleton(name: str) -> nn.Module:
     """A network's shapes without its values."""
     with torch.device("meta"):
         return construct(name)
+
+
+def refused(call: Callable[[], object], *words: str) -> None:
+    """Check that `call` raises UserError with one line that holds all the words."""
+    with pytest.raises(UserError) as caught:
+        call()
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def silent(text: str) -> None:
+    """Tell nobody."""
 
 
 def environment(**extra: str) -> dict[str, str]:

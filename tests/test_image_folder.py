@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,24 +47,10 @@ from resnet_repro.data.image_folder import (
     without,
 )
 from resnet_repro.errors import UserError
-from tests.conftest import REPO, environment
+from tests.conftest import REPO, environment, refused, silent
 from tests.photographs import make_imagenette
 
 REAL = REPO.parent / "shared" / "data" / "imagenette160"
-
-
-def refused(call: Callable[[], object], *words: str) -> None:
-    """Check that `call` raises UserError with one line that holds all the words."""
-    with pytest.raises(UserError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in words:
-        assert word in message
-
-
-def silent(text: str) -> None:
-    """Tell nobody."""
 
 
 def noise(width: int, height: int, seed: int = 0) -> Image.Image:

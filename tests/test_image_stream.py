@@ -24,7 +24,7 @@ from resnet_repro.data.image_files import centre_crop, read_image, resize_shorte
 from resnet_repro.data.image_folder import IMAGENETTE, ImageFolder, load
 from resnet_repro.data.image_statistics import Statistics, examine, statistics
 from resnet_repro.data.image_stream import ImageStream, draw_views
-from resnet_repro.errors import UserError
+from tests.conftest import refused, silent
 from tests.photographs import make_imagenette
 
 KNOWN_SIDES = [367, 364, 265]
@@ -35,20 +35,6 @@ CROP = 28
 SIDE = scaled_size(256, CROP)
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
-
-
-def refused(call: Callable[[], object], *words: str) -> None:
-    """Check that `call` raises UserError with one line that holds all the words."""
-    with pytest.raises(UserError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in words:
-        assert word in message
-
-
-def silent(text: str) -> None:
-    """Tell nobody."""
 
 
 @pytest.fixture(scope="module")
