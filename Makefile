@@ -1,12 +1,17 @@
-# make demo: the main job on embedded data. make test: every test. Both set up what they need.
+# make demo: the main job on embedded data. make test: every test. make teach: the notebooks.
+# Each sets up what it needs.
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test test-fast lint report counts bench clean
+.PHONY: demo teach test test-fast lint report counts bench clean
 
 demo: $(VENV)/.ready
 	$(RUN) -m resnet_repro run demo --jobs 2 --figures-dir figures
+
+# Opens a browser. TEACH holds options of jupyter lab, such as TEACH="--no-browser --port 9000".
+teach: $(VENV)/.ready-teach
+	$(RUN) -m jupyterlab notebooks/01_degradation.ipynb $(TEACH)
 
 test: $(VENV)/.ready-dev
 	$(RUN) -m pytest
@@ -31,6 +36,10 @@ $(VENV)/.ready: requirements.txt pyproject.toml setup.py $(wildcard resnet_repro
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
 	$(RUN) -m pip install -q --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+$(VENV)/.ready-teach: $(VENV)/.ready requirements-teach.txt
+	$(RUN) -m pip install -q --disable-pip-version-check -r requirements-teach.txt
 	touch $@
 
 # Counting needs torch; tables and figures are made from the committed counts without it.

@@ -24,6 +24,11 @@ Evaluated = Literal[
     "dense_top5_error",
 ]
 
+# What studies of a CIFAR run's weights measure: how much the test error rises in points without one
+# block, or after two changed places (the mean over blocks or pairs), and how alike the gradients of
+# neighbouring inputs are before training.
+Studied = Literal["deletion_rise", "swap_rise", "initial_correlation"]
+
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
 
@@ -71,9 +76,9 @@ class Claim:
     text: str
     higher: str
     lower: str
-    metric: Literal["test_error", "train_error", "layer_std", "gradient_norm"] | Evaluated = (
-        "train_error"
-    )
+    metric: (
+        Literal["test_error", "train_error", "layer_std", "gradient_norm"] | Evaluated | Studied
+    ) = "train_error"
     scope: Literal["final", "first", "throughout"] = "final"
     margin: float | None = None
     factor: float = 1.0
@@ -123,8 +128,9 @@ class Experiment:
 
 
 def names() -> list[str]:
-    """Every artifact there is a script for, sorted."""
-    return sorted(p.stem for p in EXPERIMENTS.glob("*.py") if not p.stem.startswith("_"))
+    """Every artifact there is a script for, sorted; claims of later papers come last."""
+    found = [p.stem for p in EXPERIMENTS.glob("*.py") if not p.stem.startswith("_")]
+    return sorted(found, key=lambda name: (name.startswith("claim_"), name))
 
 
 def load(name: str) -> Experiment:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -18,20 +20,12 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from resnet_repro.errors import UserError
 from resnet_repro.records.schema import RunId
 from resnet_repro.runner import Planned
+from resnet_repro.watch_display import WatchDisplay
+from resnet_repro.watching import duration, look
 from resnet_repro.workers import Event
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as `2 h 05 min`, `3 min 20 s` or `unknown`."""
-    if seconds is None:
-        return "unknown"
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {whole % 60:02d} s" if minutes else f"{whole} s"
 
 
 class RunDisplay:
@@ -96,6 +90,52 @@ class RunDisplay:
         first, since = self.begun[run]
         pace = (time.monotonic() - since) / max(1, iteration - first)
         return duration(pace * (self.totals[run] - iteration))
+
+
+class CurveDisplay:
+    """The curves of the run that reported last, from its record; elsewhere a line a row of it."""
+
+    def __init__(self, planned: Sequence[Planned], results: Path, console: Console) -> None:
+        self.folders = {p.run: p.run.folder(results) for p in planned}
+        self.screen = WatchDisplay(console)
+        self.shown: RunId | None = None
+        self.renewed = 0.0
+
+    def __enter__(self) -> CurveDisplay:
+        self.screen.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.screen.__exit__(kind, error, traceback)
+
+    def say(self, text: str) -> None:
+        """A line of text."""
+        self.screen.say(text)
+
+    def __call__(self, event: Event) -> None:
+        """Show one event of runner.execute."""
+        if event.kind == "say":
+            self.say(event.value)
+        elif event.kind == "step":
+            due = time.monotonic() - self.renewed >= 1.0
+            if self.shown is None or (self.shown == event.run and due):
+                self._show(event.run, event.value)
+        elif event.kind == "row":
+            self._show(event.run, int(event.value["iteration"]))
+        elif event.kind == "end":
+            self._show(event.run, None)
+            self.say(f"{event.run}: {event.value}")
+            self.shown = None
+
+    def _show(self, run: RunId, iteration: int | None) -> None:
+        self.shown, self.renewed = run, time.monotonic()
+        with contextlib.suppress(UserError):  # a record that cannot be shown stops no training
+            self.screen.show(look(self.folders[run]), iteration)
 
 
 def print_rows(

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from resnet_repro.cli import looking, running, testing
+from resnet_repro.cli import looking, running, studying, testing, watching
 from resnet_repro.errors import UserError
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "describe": looking.describe,
     "run": running.run,
     "evaluate": testing.evaluate,
+    "study": studying.study,
+    "watch": watching.watch,
     "status": looking.status,
     "compare": looking.compare,
     "report": looking.report,

@@ -21,7 +21,7 @@ from resnet_repro.cli.options import (
     print_json,
     whole,
 )
-from resnet_repro.display import RunDisplay, plan_rows, print_rows
+from resnet_repro.display import CurveDisplay, RunDisplay, plan_rows, print_rows
 from resnet_repro.errors import UserError
 
 Switch = Literal["auto", "on", "off"]
@@ -81,6 +81,9 @@ def run(
         Literal["disabled", "offline", "online"],
         typer.Option(help="Mirror the curves to Weights & Biases."),
     ] = "disabled",
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show each run's curves beside the paper's.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="With --dry-run: print the plan as JSON.")
@@ -134,7 +137,9 @@ def run(
         print_rows(out, "Plan", *plan_rows(planned))
         if dry_run:
             return
-        with RunDisplay(planned, out) as display:
+        with (
+            CurveDisplay(planned, results_dir, out) if watch else RunDisplay(planned, out)
+        ) as display:
             ends = runner.execute(request, settings, display, display.say, world)
     if world.first:
         _summary(out, ends, artifact, results_dir, figures_dir or results_dir / "figures")

@@ -113,26 +113,11 @@ def load_run(folder: Path) -> LoadedRun:
 
     Raises UserError when the folder is no such record, or keeps no weights, or was changed.
     """
-    place = folder.resolve()
-    if not (place / "spec.json").is_file():
-        raise UserError(
-            f"{folder} is no recorded run: give a folder <results>/<dataset>/<arm>/<protocol>/seed0"
-        )
-    check_imagenet(store.read_spec(place).network)
-    if not store.is_done(place):
-        raise UserError(f"{folder} is not finished: `status` says how far it is")
-    record = store.read_record(_labels(place), place)
-    path, recipe = place / "weights.safetensors", record.spec.recipe
-    if not path.is_file():
-        raise UserError(f"{folder} keeps no weights: {path.name} is not there")
-    for name in (path.name, STATISTICS):
-        told = record.result.files.get(name)
-        if (
-            told is not None
-            and (place / name).is_file()
-            and store.file_digest(place / name) != told
-        ):
-            raise UserError(f"{place / name}: changed since result.json was written")
+    record = finished_run(folder)
+    place, recipe = record.folder, record.spec.recipe
+    check_imagenet(record.spec.network)
+    path = kept_weights(record)
+    check_unchanged(record, STATISTICS)
     crop, mean = recipe.get("crop"), recipe.get("mean")
     if not isinstance(crop, int) or mean not in MEAN_KINDS:
         raise UserError(f"{folder}: its recipe says no crop and mean an ImageNet run has")
@@ -141,6 +126,34 @@ def load_run(folder: Path) -> LoadedRun:
     own = place / STATISTICS
     statistics = Statistics.load(own) if own.is_file() else None
     return LoadedRun(record, model, crop, str(mean), statistics)
+
+
+def finished_run(folder: Path) -> store.Record:
+    """The record in a folder. Raises UserError when it is none, or not a finished one's."""
+    place = folder.resolve()
+    if not (place / "spec.json").is_file():
+        raise UserError(
+            f"{folder} is no recorded run: give a folder <results>/<dataset>/<arm>/<protocol>/seed0"
+        )
+    if not store.is_done(place):
+        raise UserError(f"{folder} is not finished: `status` says how far it is")
+    return store.read_record(_labels(place), place)
+
+
+def kept_weights(record: store.Record) -> Path:
+    """A record's file of weights. Raises UserError when there is none, or it was changed."""
+    path = record.folder / "weights.safetensors"
+    if not path.is_file():
+        raise UserError(f"{record.folder} keeps no weights: {path.name} is not there")
+    check_unchanged(record, path.name)
+    return path
+
+
+def check_unchanged(record: store.Record, name: str) -> None:
+    """Raise UserError when a file of a record is another than result.json tells of."""
+    told, path = record.result.files.get(name), record.folder / name
+    if told is not None and path.is_file() and store.file_digest(path) != told:
+        raise UserError(f"{path}: changed since result.json was written")
 
 
 def _labels(place: Path) -> RunId:

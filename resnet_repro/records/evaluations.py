@@ -33,6 +33,16 @@ ERRORS = {
     "dense_top5_error": (DENSE, "top5_error"),
 }
 
+LESIONS, GRADIENTS = "lesions", "gradients"  # studies of a CIFAR run's weights
+
+# The same of what studies measure; no errors, and of CIFAR networks.
+STUDIED = {
+    "deletion_rise": (LESIONS, "deletion_rise"),
+    "swap_rise": (LESIONS, "swap_rise"),
+    "initial_correlation": (GRADIENTS, "initial_correlation"),
+}
+EVALUATED = ERRORS | STUDIED
+
 
 @dataclass(frozen=True)
 class Evaluation:

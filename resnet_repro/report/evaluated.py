@@ -15,7 +15,8 @@ from resnet_repro.records import schema, store
 from resnet_repro.records.evaluations import (
     CENTER,
     DENSE,
-    ERRORS,
+    EVALUATED,
+    STUDIED,
     TEN_CROP,
     Evaluation,
     read_ensembles,
@@ -43,7 +44,7 @@ def unevaluated(run: dict[str, Any], metric: str) -> bool:
 
     One that diverged has nothing to evaluate, and lacks it for that.
     """
-    return metric in ERRORS and run["status"] == "done" and math.isnan(run[metric])
+    return metric in EVALUATED and run["status"] == "done" and math.isnan(run[metric])
 
 
 def record_evaluations(record: store.Record) -> list[Evaluation]:
@@ -59,11 +60,11 @@ def record_evaluations(record: store.Record) -> list[Evaluation]:
 
 
 def errors_of(evaluations: Sequence[Evaluation]) -> dict[str, float]:
-    """The errors of one run's evaluations in %, NaN for those nobody made."""
+    """What one run's evaluations measured, errors in %; NaN for those nobody made."""
     found = {e.name: e for e in evaluations}
     return {
         metric: found[name].number(value) if name in found else math.nan
-        for metric, (name, value) in ERRORS.items()
+        for metric, (name, value) in EVALUATED.items()
     }
 
 
@@ -98,7 +99,10 @@ def settings_words(evaluation: Evaluation) -> str:
     """An evaluation's settings in one line, those that a reader needs to compare it."""
     told = evaluation.settings
     sizes = told.get("sizes")
+    images, circles = told.get("images", ""), told.get("circles", "")
     parts = {
+        "images": images,
+        "circles": circles,
         "shorter side": ", ".join(map(str, sizes)) if isinstance(sizes, list) else "",
         "crop": told.get("crop", ""),
         "BN statistics": told.get("bn", ""),
@@ -107,8 +111,13 @@ def settings_words(evaluation: Evaluation) -> str:
 
 
 def evaluate_command(runs: Sequence[str], evaluation: str) -> str:
-    """What evaluates runs, named as dataset/arm/protocol/seedK; several are an ensemble."""
+    """What evaluates runs, named as dataset/arm/protocol/seedK; several are an ensemble.
+
+    Of a study each is one by itself.
+    """
     words = " ".join(f"--run {run}" for run in runs)
+    if evaluation not in CROPS:
+        return f"python -m resnet_repro study {evaluation} {words}"
     return f"python -m resnet_repro evaluate {words} --crops {CROPS[evaluation]}"
 
 
@@ -117,22 +126,35 @@ def evaluations_wanted(artifact: Artifact) -> tuple[str, ...]:
     if artifact.ensemble:
         return (DENSE,)
     metrics = [p.metric for p in artifact.published] + [c.metric for c in artifact.claims]
-    return tuple(dict.fromkeys(ERRORS[m][0] for m in metrics if m in ERRORS))
+    return tuple(dict.fromkeys(EVALUATED[m][0] for m in metrics if m in EVALUATED))
+
+
+def studies_wanted(artifact: Artifact) -> tuple[str, ...]:
+    """The studies among them: an artifact that wants some shows runs that have them all."""
+    studies = {name for name, _ in STUDIED.values()}
+    return tuple(name for name in evaluations_wanted(artifact) if name in studies)
 
 
 def lacking_evaluations(artifact: Artifact, frames: Frames) -> list[tuple[schema.RunId, str]]:
     """Each finished run that an artifact wants evaluated and nobody has, with the command.
 
-    An ensemble is none of a single run, so an artifact of ensembles lacks none here.
+    An ensemble is none of a single run, so an artifact of ensembles lacks none here. A run that
+    kept no weights cannot be studied any more, and lacks nothing either.
     """
     if artifact.ensemble:
         return []
     found = []
     for evaluation in evaluations_wanted(artifact):
-        metric = next(m for m, (name, _) in ERRORS.items() if name == evaluation)
+        metric = next(m for m, (name, _) in EVALUATED.items() if name == evaluation)
         for arm in artifact.arms:
             for row in frames.runs_of(arm.dataset, arm.name):
+                if evaluation not in CROPS and not _keeps_weights(row):
+                    continue
                 if unevaluated(row, metric):
                     run = schema.RunId(arm.dataset, arm.name, row["protocol"], row["seed"])
                     found.append((run, evaluate_command([str(run)], evaluation)))
     return found
+
+
+def _keeps_weights(run: dict[str, Any]) -> bool:
+    return (Path(run["folder"]) / "weights.safetensors").is_file()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ from resnet_repro.artifacts import Arm
 from resnet_repro.errors import UserError
 from resnet_repro.records.evaluations import ERRORS
 from resnet_repro.records.files import write_atomic
+from resnet_repro.report.evaluated import studies_wanted
 from resnet_repro.report.frames import LABELS, View
 from resnet_repro.report.notes import caption
 
@@ -260,6 +262,7 @@ def plotted_digest(view: View) -> str:
     counts = [] if frames.counts.empty else [(frames.counts, tuple(frames.counts.columns))]
     shown = ("dataset", "name", "members", "settings", "top1_error", "top5_error")
     ensembles = [] if frames.ensembles.empty else [(frames.ensembles, shown)]
+    studies = [(_studies(view), (*LABELS, "study"))] if studies_wanted(view.artifact) else []
     for frame, columns in (
         (frames.runs, (*_PLOTTED, *evaluated)),
         (frames.metrics, tuple(frames.metrics.columns)),
@@ -267,6 +270,7 @@ def plotted_digest(view: View) -> str:
         (frames.layers, tuple(frames.layers.columns)),
         *counts,
         *ensembles,
+        *studies,
     ):
         digest.update(f"{' '.join(columns)}\n".encode())
         lines = [
@@ -275,6 +279,16 @@ def plotted_digest(view: View) -> str:
         ]
         digest.update("\n".join([*sorted(lines), ""]).encode())
     return digest.hexdigest()
+
+
+def _studies(view: View) -> pd.DataFrame:
+    """What an artifact's studies measured, as text; where and when is no part of it."""
+    made = view.frames.evaluations
+    made = made[made["evaluation"].isin(studies_wanted(view.artifact))]
+    told = [
+        json.dumps([e.name, dict(e.settings), dict(e.values)], sort_keys=True) for e in made["made"]
+    ]
+    return made[list(LABELS)].assign(study=told)
 
 
 def _canonical(value: object) -> str:

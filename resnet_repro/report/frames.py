@@ -18,12 +18,13 @@ from resnet_repro.artifacts import Artifact
 from resnet_repro.errors import UserError
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import read_counts
-from resnet_repro.records.evaluations import ERRORS, Evaluation
+from resnet_repro.records.evaluations import EVALUATED, Evaluation
 from resnet_repro.report.evaluated import (
     ensembles_frame,
     errors_of,
     record_evaluations,
     settings_words,
+    studies_wanted,
 )
 
 LABELS = ("dataset", "arm", "protocol", "seed")
@@ -44,7 +45,7 @@ RUNS = (
     "best_test_iteration",
     "warmup_ended",
     "half_precision_test_error",
-    *ERRORS,  # of evaluations; NaN without
+    *EVALUATED,  # of evaluations; NaN without
     "layer_std",  # of the responses (Fig. 7), the mean over the 3x3 layers
     "gradient_norm",  # of the first stage, the median over the rows
     "device",
@@ -57,7 +58,7 @@ RUNS = (
     "folder",
 )
 COUNTS = ("network", "input", "parameters", "multiply_adds")
-EVALUATIONS = (*LABELS, "evaluation", "settings")
+EVALUATIONS = (*LABELS, "evaluation", "settings", "made")
 _NUMBERS = (
     "train_loss",
     "train_error",
@@ -75,7 +76,8 @@ class Frames:
     """Every finished run (`runs`, a row each) and its measurements (long), and what has no run.
 
     `counts` has a row for every network that was counted, `ensembles` one for every ensemble,
-    `evaluations` one for everything a run was evaluated for later, with its settings in words.
+    `evaluations` one for everything a run was evaluated for later, with its settings in words and,
+    as `made`, the Evaluation itself.
     Errors in %, losses in nats, norms and standard deviations without unit, timing in seconds and
     images per second; numbers that were not measured are NaN.
     """
@@ -206,7 +208,7 @@ def read_frames(results_dirs: Sequence[Path]) -> Frames:
         _counts(results_dirs),
         pd.DataFrame(
             [
-                {**_labels(record), "evaluation": e.name, "settings": settings_words(e)}
+                {**_labels(record), "evaluation": e.name, "settings": settings_words(e), "made": e}
                 for record, found in zip(records, evaluations, strict=True)
                 for e in found
             ],
@@ -222,9 +224,10 @@ def make_view(artifact: Artifact, frames: Frames) -> View:
     That is `paper` where any arm has it, else `short`, else the artifact's own default, else
     the first there is; the default again when nothing is recorded. Counts are those of its
     networks where the artifact is counted, ensembles those of its data sets where it is of
-    ensembles, else none.
+    ensembles, else none. An artifact of studies shows the runs that have them, and no other.
     """
     arms = arms_shown(artifact)
+    frames = _studied(frames, studies_wanted(artifact))
     found = sorted(set(frames.select_runs(arms)["protocol"]))
     order = ["paper", "short", artifact.protocol, *found]
     protocol = next((p for p in order if p in found), artifact.protocol)
@@ -234,6 +237,25 @@ def make_view(artifact: Artifact, frames: Frames) -> View:
     ensembles = frames.ensembles[frames.ensembles["dataset"].isin(datasets)].reset_index(drop=True)
     shown = dataclasses.replace(frames.select(arms, protocol), counts=counts, ensembles=ensembles)
     return View(artifact, shown, protocol)
+
+
+def _studied(frames: Frames, studies: Sequence[str]) -> Frames:
+    """The frames with only those runs in `runs` and `evaluations` that have all these studies."""
+    if not studies:
+        return frames
+    made = frames.evaluations
+    having = [
+        set(zip(*(made[made["evaluation"] == name][c] for c in LABELS), strict=True))
+        for name in studies
+    ]
+    both = set.intersection(*having)
+
+    def part(frame: pd.DataFrame) -> pd.DataFrame:
+        labels = zip(*(frame[c] for c in LABELS), strict=True)
+        keep = pd.Series([run in both for run in labels], index=frame.index, dtype=bool)
+        return frame[keep].reset_index(drop=True)
+
+    return dataclasses.replace(frames, runs=part(frames.runs), evaluations=part(made))
 
 
 def arms_shown(artifact: Artifact) -> set[tuple[str, str]]:

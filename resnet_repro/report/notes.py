@@ -26,6 +26,9 @@ METRICS = {
     "train_error": "training error",
     "layer_std": "mean std of layer responses",
     "gradient_norm": "norm of the first stage's gradient",
+    "deletion_rise": "rise of the test error without one block",
+    "swap_rise": "rise of the test error with two blocks swapped",
+    "initial_correlation": "correlation of neighbouring inputs' gradients before training",
 }
 
 _MEANING = {

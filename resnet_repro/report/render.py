@@ -16,6 +16,9 @@ METRIC_WORDS = {
     **{name: f"{words}, %" for name, words in METRICS.items() if name.endswith("_error")},
     "layer_std": "mean std of layer responses",
     "gradient_norm": "norm of conv1's gradient, median over rows",
+    "deletion_rise": "rise of the test error without one block, mean over blocks, points",
+    "swap_rise": "rise of the test error with two blocks swapped, mean over pairs, points",
+    "initial_correlation": "correlation of neighbouring inputs' gradients before training",
     "params": "parameters",
     "flops": "multiply-adds",
 }

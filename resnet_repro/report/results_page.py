@@ -19,7 +19,7 @@ from resnet_repro.records.schema import RunId
 from resnet_repro.report import render
 from resnet_repro.report.claims import ClaimRow
 from resnet_repro.report.copies import NOTE, TITLE, Reported, copies_grid, reported
-from resnet_repro.report.evaluated import evaluate_command, evaluations_wanted
+from resnet_repro.report.evaluated import CROPS, evaluate_command, evaluations_wanted
 from resnet_repro.report.frames import Frames, arms_shown
 from resnet_repro.report.missing import (
     NOT_MEASURED,
@@ -229,7 +229,7 @@ def _missing(shown: Sequence[Artifact], frames: Frames) -> list[str]:
 def _missing_tests(shown: Sequence[Artifact], frames: Frames) -> list[str]:
     """Evaluations of recorded runs that are wanting, and what is to follow the other runs."""
     parts = []
-    later = [a for a in shown if not a.ensemble and evaluations_wanted(a)]
+    later = [a for a in shown if not a.ensemble and set(evaluations_wanted(a)) & set(CROPS)]
     if later:
         commands = {
             name: evaluate_command(["RUN"], name) for a in later for name in evaluations_wanted(a)

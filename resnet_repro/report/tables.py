@@ -15,7 +15,7 @@ from resnet_repro.paper.published import (
     seed_std_prior,
     table_values,
 )
-from resnet_repro.records.evaluations import ERRORS
+from resnet_repro.records.evaluations import ERRORS, STUDIED
 from resnet_repro.report.claims import ClaimRow, claim_rows
 from resnet_repro.report.evaluated import unevaluated
 from resnet_repro.report.frames import Frames, arms_shown, sort_protocols
@@ -36,7 +36,16 @@ from resnet_repro.report.verdicts import (
     summarise,
 )
 
-METRICS = ("test_error", *ERRORS, "train_error", "layer_std", "gradient_norm", "flops", "params")
+METRICS = (
+    "test_error",
+    *ERRORS,
+    "train_error",
+    "layer_std",
+    "gradient_norm",
+    *STUDIED,
+    "flops",
+    "params",
+)
 ENSEMBLE = "ensemble"  # stands for one that was not evaluated yet
 COUNTED = {"flops": "multiply_adds", "params": "parameters"}  # metric: column of the counts
 

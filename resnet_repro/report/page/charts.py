@@ -13,6 +13,7 @@ from matplotlib.colors import to_hex
 
 from resnet_repro.artifacts import Arm
 from resnet_repro.paper.published import FIGURES, ITERATIONS, curve, curve_name, layer_std
+from resnet_repro.records.evaluations import STUDIED
 from resnet_repro.report.figures import RGB, arm_colours, arm_label, colour, palette
 from resnet_repro.report.frames import Frames
 from resnet_repro.report.page.data import Data
@@ -30,7 +31,7 @@ def artifact_charts(table: Table, frames: Frames, data: Data) -> list[Chart]:
     """The charts of one artifact, in the order they are shown.
 
     Bars of counts; responses by layer and norms of gradients where the claims are about them;
-    otherwise the training curves, and for a table its values by arm.
+    none of studies; otherwise the training curves, and for a table its values by arm.
     """
     artifact = table.artifact
     if artifact.counted:
@@ -38,6 +39,8 @@ def artifact_charts(table: Table, frames: Frames, data: Data) -> list[Chart]:
     metrics = {claim.metric for claim in artifact.claims}
     if "layer_std" in metrics:
         return [_layers(table, frames, data, order) for order in ("original", "sorted")]
+    if metrics & set(STUDIED):
+        return []  # its figure shows what was studied
     families = _families(artifact.arms)
     if "gradient_norm" in metrics:
         found = [_gradients(artifact.name, arms, frames, data, f) for f, arms in families]

@@ -1,0 +1,49 @@
+"""The command that looks into recorded networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from resnet_repro.cli.options import AsJson, DataRoot, Device, console, print_json
+from resnet_repro.display import print_rows
+
+
+def study(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="lesions or gradients.")],
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="A recorded run of a CIFAR network; may be repeated."),
+    ] = None,
+    data_root: DataRoot = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Study recorded networks, block by block, and file what is found beside them."""
+    from resnet_repro import study_command as command
+    from resnet_repro.train.device import choose
+
+    chosen = choose(device, "fp32", kernels="off", compile="off", graph="off")
+    errors = Console(markup=False, emoji=False, stderr=True)
+    found = command.study(
+        name,
+        run or (),
+        data_root,
+        chosen,
+        lambda text: errors.print(text, highlight=False, soft_wrap=True),
+    )
+    if as_json:
+        print_json([{"file": str(path), "values": dict(e.values)} for e, path in found])
+        return
+    rows = [
+        (str(path.parents[1]), key, f"{value:.2f}")
+        for e, path in found
+        for key, value in e.values.items()
+        if isinstance(value, int | float)
+    ]
+    print_rows(console(), f"Study: {name}", ("run", "value", ""), rows)
+    for _, path in found:
+        console().print(f"wrote {path}", highlight=False, soft_wrap=True)

@@ -1,0 +1,105 @@
+"""The signal's path: how much of what a block puts out is what it was given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from resnet_repro.data.source import Source
+from resnet_repro.models.blocks import BasicBlock
+
+
+@dataclass(frozen=True)
+class BlockSignal:
+    """One basic block over the test images; strengths are root mean squares.
+
+    `shortcut` is what the shortcut brings to the addition (0 in a plain net), `residual` what the
+    block's last batch normalisation does, F(x) in Eqn. 1. `kept` is the cosine between the
+    block's input, by way of the shortcut where there is one, and its output after the ReLU;
+    None for a plain block that changes the shape, and where one of them is zero.
+    """
+
+    name: str  # layer1.0
+    shortcut: float
+    residual: float
+    kept: float | None
+
+    @property
+    def share(self) -> float:
+        """The shortcut's part of the energy that is added, 0 ... 1."""
+        energy = self.shortcut**2 + self.residual**2
+        return self.shortcut**2 / energy if energy > 0 else 0.0
+
+
+@torch.no_grad()
+def signal_path(model: nn.Module, source: Source) -> list[BlockSignal]:
+    """Every basic block from input to output, in eval mode over all test images.
+
+    Leaves the model in the mode it found it in.
+    """
+    blocks = {n: m for n, m in model.named_modules() if isinstance(m, BasicBlock)}
+    tallies = {name: _Tally() for name in blocks}
+    handles = []
+    for name, block in blocks.items():
+        handles.append(block.bn2.register_forward_hook(_residual_hook(tallies[name])))
+        handles.append(block.register_forward_hook(_block_hook(tallies[name])))
+    was_training = model.training
+    model.eval()
+    try:
+        for x, _ in source.test_batches():
+            model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+        model.train(was_training)
+    return [tallies[name].signal(name, block.residual) for name, block in blocks.items()]
+
+
+@dataclass
+class _Tally:
+    """Sums over images, channels and pixels."""
+
+    numbers: int = 0
+    residual: float = 0.0  # squares of F(x)
+    carried: float = 0.0  # squares of x, by way of the shortcut
+    output: float = 0.0  # squares of the block's output
+    product: float = 0.0  # carried times output
+
+    def signal(self, name: str, has_shortcut: bool) -> BlockSignal:
+        lengths = math.sqrt(self.carried * self.output)
+        return BlockSignal(
+            name,
+            shortcut=math.sqrt(self.carried / self.numbers) if has_shortcut else 0.0,
+            residual=math.sqrt(self.residual / self.numbers),
+            kept=self.product / lengths if lengths > 0 else None,
+        )
+
+
+Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]
+
+
+def _residual_hook(tally: _Tally) -> Hook:
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        # Taken before the in-place ReLU or addition that follows can change it.
+        tally.numbers += output.numel()
+        tally.residual += output.double().square().sum().item()
+
+    return hook
+
+
+def _block_hook(tally: _Tally) -> Hook:
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        assert isinstance(module, BasicBlock)
+        x = inputs[0] if module.downsample is None else module.downsample(inputs[0])
+        if x.shape != output.shape:  # a plain block between two stages
+            return
+        x, y = x.double(), output.double()
+        tally.carried += x.square().sum().item()
+        tally.output += y.square().sum().item()
+        tally.product += (x * y).sum().item()
+
+    return hook

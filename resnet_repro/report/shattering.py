@@ -1,0 +1,141 @@
+"""How alike the gradients of neighbouring inputs are, by depth, beside white and brown noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from resnet_repro.records.evaluations import GRADIENTS, Evaluation
+from resnet_repro.report.figures import arm_label, finish, network_label, new_figure, style
+from resnet_repro.report.frames import View
+from resnet_repro.report.lesions import evaluations_of, look, studied_caption
+
+Rows = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Shattered:
+    """Autocorrelations of one network's input gradients, by block and then by lag.
+
+    `states` has them before and after training, as far as was measured. `white` and `brown`: of
+    noise, at the same lags.
+    """
+
+    network: str
+    lags: tuple[int, ...]
+    states: Mapping[str, Rows]
+    white: tuple[float, ...]
+    brown: tuple[float, ...]
+
+
+INITIAL, TRAINED = "before training", "after training"
+
+
+def shattering_figure(view: View) -> Figure:
+    """The artifact's arms that were studied; the first seed of each."""
+    found: list[Shattered] = []
+    ways: list[str] = []
+    for arm in view.artifact.arms:
+        made = [e for e in evaluations_of(view, GRADIENTS) if e[0] == arm.name]
+        if made:
+            evaluation = made[0][1]
+            found.append(_shattered(arm.network, evaluation))
+            told = evaluation.settings
+            ways.append(f"{told['circles']} circles of {told['points']} inputs.")
+    absent = [a for a in view.artifact.arms if a.network not in [x.network for x in found]]
+    extra = [*dict.fromkeys(ways)]
+    if absent:
+        extra.append(f"Not studied: {', '.join(arm_label(a) for a in absent)}.")
+    return draw_shattering(found, view.artifact.title, studied_caption(view, extra))
+
+
+def draw_shattering(found: Sequence[Shattered], title: str, text: str) -> Figure:
+    """Correlation of neighbours after each block, a panel a state; by distance after the last.
+
+    Plain nets are dashed with open markers, residual nets solid with filled ones; a depth has one
+    colour. Grey: white and brown noise. text: the small print below.
+    """
+    states = [s for s in (INITIAL, TRAINED) if any(s in one.states for one in found)]
+    with style():
+        figure, axes = new_figure(1.0 + 3.6 * (len(states) + 1), 4.4, len(states) + 1)
+        axes[0].set_ylabel("correlation of input gradients")
+        for ax, state in zip(axes, states, strict=False):
+            ax.set_title(f"{state}: neighbouring inputs")
+            ax.set_xlabel("after block")
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+            for one in found:
+                if state in one.states:
+                    near = [row[one.lags.index(1)] for row in one.states[state]]
+                    ax.plot(range(1, len(near) + 1), near, **look(one.network))
+        last = axes[-1]
+        last.set_title(f"{states[0]}: after the last block")
+        last.set_xlabel("distance of the inputs, steps along the circle")
+        for one in found:
+            if states[0] in one.states:
+                last.plot(one.lags, one.states[states[0]][-1], **look(one.network))
+        _noise(last, found[0])
+        for ax in axes:
+            ax.set_ylim(-0.08, 1.04)
+        keys: list[Artist] = [
+            Line2D([], [], label=network_label(one.network), **look(one.network)) for one in found
+        ]
+        keys += [
+            Line2D([], [], color="0.45", ls="-.", label="brown noise"),
+            Line2D([], [], color="0.45", ls=":", label="white noise"),
+        ]
+        finish(figure, title, keys, text)
+    return figure
+
+
+def draw_norms(norms: Mapping[str, Mapping[str, Sequence[float]]], title: str, text: str) -> Figure:
+    """The norm of each layer's gradient, a panel a state of training.
+
+    norms: state -> network -> norms from input to output. Looks as in `draw_shattering`.
+    """
+    with style():
+        figure, axes = new_figure(1.0 + 3.6 * len(norms), 4.2, len(norms))
+        axes[0].set_ylabel("norm of the loss gradient")
+        networks: dict[str, None] = {}
+        for ax, (state, each) in zip(axes, norms.items(), strict=True):
+            ax.set_yscale("log")
+            ax.set_title(state)
+            ax.set_xlabel("layer, from input to output")
+            if ax is not axes[0]:
+                ax.sharey(axes[0])
+            for network, values in each.items():
+                networks[network] = None
+                ax.plot(range(1, len(values) + 1), values, **{**look(network), "ms": 3})
+        keys = [Line2D([], [], label=network_label(n), **look(n)) for n in networks]
+        finish(figure, title, keys, text)
+    return figure
+
+
+def _noise(ax: Axes, one: Shattered) -> None:
+    ax.plot(one.lags, one.brown, color="0.45", ls="-.", lw=1.2, zorder=1)
+    ax.plot(one.lags, one.white, color="0.45", ls=":", lw=1.2, zorder=1)
+
+
+def _shattered(network: str, evaluation: Evaluation) -> Shattered:
+    values = evaluation.values
+    return Shattered(
+        network=network,
+        lags=tuple(_list(evaluation.settings["lags"])),
+        states={
+            INITIAL: tuple(tuple(row) for row in _list(values["initial_correlations"])),
+            TRAINED: tuple(tuple(row) for row in _list(values["trained_correlations"])),
+        },
+        white=tuple(_list(values["white_noise"])),
+        brown=tuple(_list(values["brown_noise"])),
+    )
+
+
+def _list(value: object) -> list[Any]:
+    assert isinstance(value, list)
+    return value

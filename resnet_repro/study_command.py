@@ -1,0 +1,238 @@
+"""What `study` does: lesions and gradients of recorded CIFAR networks, filed beside their records.
+
+Nothing is trained. A study takes the weights a record keeps, which are in half precision, and for
+its beginning the same weights drawn again from the recipe's seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from resnet_repro.data import load
+from resnet_repro.data.dataset import Dataset
+from resnet_repro.data.pixels import TEST_BATCH, Pixels
+from resnet_repro.errors import UserError
+from resnet_repro.evaluate import gradients, weights
+from resnet_repro.evaluate.lesions import Batches, lesions
+from resnet_repro.models import build
+from resnet_repro.models.names import CifarName, parse
+from resnet_repro.records import evaluations, provenance, store
+from resnet_repro.records.evaluations import Evaluation
+from resnet_repro.train.device import Device, computing
+
+LESION_IMAGES = 1_000  # the first test images; a CPU takes a minute or two over them
+LESION_DRAWS = 3  # for each number of blocks deleted at random
+CIRCLES = 4  # of inputs, each through two test images
+POINTS = 128  # on a circle
+LAGS = tuple(range(17))  # points between two inputs that are compared
+GRADIENT_IMAGES = 250  # the first training images, not augmented: a batch for norms and statistics
+DIGITS = 6  # after the point of what is filed
+
+Settings = dict[str, object]
+Values = dict[str, object]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A recorded run's network, and the data as it sees them."""
+
+    record: store.Record
+    trained: nn.Module  # in eval mode
+    initial: nn.Module  # as before the first step
+    source: Pixels
+
+    def test_batches(self, images: int) -> Batches:
+        """The first test images of the canonical order, and their labels."""
+        numbers = torch.arange(min(images, len(self.source.test_labels)))
+        numbers = numbers.to(self.source.device)
+        return [self.source.test_images_at(part) for part in numbers.split(TEST_BATCH)]
+
+
+def _lesions(subject: Subject) -> tuple[Settings, Values]:
+    """Errors in % of the test images; rises in points above the whole network's error."""
+    batches = subject.test_batches(LESION_IMAGES)
+    found = lesions(subject.trained, batches, LESION_DRAWS)
+    deleted, swapped = list(found.deleted.values()), list(found.swapped.values())
+    settings: Settings = {
+        "split": "test",
+        "images": sum(len(labels) for _, labels in batches),
+        "bn": subject.record.spec.recipe.get("bn_statistics", "moving"),
+        "blocks": list(found.deleted),
+        "pairs": [list(pair) for pair in found.swapped],
+        "draws": LESION_DRAWS,
+        "seed": 0,
+    }
+    values: Values = {
+        "intact_error": found.intact,
+        "deleted_errors": deleted,
+        "random_errors": list(found.random.values()),
+        "swapped_errors": swapped,
+        "deletion_rise": _mean(deleted) - found.intact,
+    }
+    if swapped:
+        values["swap_rise"] = _mean(swapped) - found.intact
+    return settings, values
+
+
+def _gradients(subject: Subject) -> tuple[Settings, Values]:
+    """Norms by layer, and autocorrelations of input gradients by block and lag.
+
+    Both before the first step and after the last; correlations with batch normalisation's
+    statistics of one batch before, and with its moving averages after.
+    """
+    x = next(iter(subject.source.plain_train_batches()))[:GRADIENT_IMAGES]
+    labels = subject.source.train_labels[: len(x)]
+    [(pairs, _)] = subject.test_batches(2 * CIRCLES)
+    states = {
+        "initial": (subject.initial, gradients.calibrated(subject.initial, x)),
+        "trained": (subject.trained, subject.trained),
+    }
+    settings: Settings = {
+        "images": len(x),
+        "norm_bn": "batch",
+        "bn": "calibrated+moving",
+        "circles": len(pairs) // 2,
+        "points": POINTS,
+        "lags": list(LAGS),
+        "seed": 0,
+    }
+    values: Values = {
+        "white_noise": gradients.white_noise(POINTS, LAGS),
+        "brown_noise": gradients.brown_noise(POINTS, LAGS),
+    }
+    for state, (model, tested) in states.items():
+        norms = gradients.layer_norms(model, x, labels, "batch")
+        found = gradients.shattering(tested, pairs, POINTS, LAGS)
+        settings |= {"layers": list(norms), "blocks": list(found)}
+        values[f"{state}_norms"] = list(norms.values())
+        values[f"{state}_correlations"] = list(found.values())
+        values[f"{state}_correlation"] = found[list(found)[-1]][LAGS.index(1)]
+    return settings, values
+
+
+STUDIES: dict[str, Callable[[Subject], tuple[Settings, Values]]] = {
+    evaluations.LESIONS: _lesions,
+    evaluations.GRADIENTS: _gradients,
+}
+
+
+def study(
+    name: str, runs: Sequence[Path], data_root: Path | None, device: Device, say: Say
+) -> list[tuple[Evaluation, Path]]:
+    """Make one of STUDIES of each recorded run; what came out, and where it was filed.
+
+    Raises UserError for another name, for a run that is none of a CIFAR network, is unfinished,
+    keeps no weights or was changed, and for data other than a run's.
+    """
+    if name not in STUDIES:
+        raise UserError(f"unknown study '{name}': give one of {', '.join(STUDIES)}")
+    if not runs:
+        raise UserError("give a recorded run: --run <results>/<dataset>/<arm>/<protocol>/seed0")
+    records = [_cifar_record(folder) for folder in runs]
+    for record in records:
+        weights.kept_weights(record)  # before minutes are spent on another
+    found = []
+    data: Dataset | None = None
+    with computing(device):
+        for record in records:
+            started = provenance.utc_now()
+            if data is None or data.name != record.spec.dataset:
+                data = _load(record.spec.dataset, data_root)
+            say(f"{record.run}: {name}")
+            settings, values = STUDIES[name](_subject(record, data, device))
+            evaluation = Evaluation(
+                name=name,
+                spec_hash=record.spec.hash,
+                settings=settings | {"dataset": data.name, "dataset_digest": data.digest},
+                values={key: _rounded(value) for key, value in values.items()},
+                execution=_execution(name, record, device, started),
+            )
+            path = evaluations.write_evaluation(record.folder, evaluation)
+            found.append((evaluation, path))
+    return found
+
+
+def _cifar_record(folder: Path) -> store.Record:
+    record = weights.finished_run(folder)
+    if not isinstance(parse(record.spec.network), CifarName):
+        raise UserError(
+            f"{folder} is a run of {record.spec.network}: studies are of the CIFAR networks, "
+            "such as plain20 and resnet20"
+        )
+    return record
+
+
+def _load(name: str, root: Path | None) -> Dataset:
+    data = load(name, root)
+    if not isinstance(data, Dataset):
+        raise UserError(f"{name} is none of the data sets that CIFAR networks train on")
+    return data
+
+
+def _subject(record: store.Record, data: Dataset, device: Device) -> Subject:
+    spec, recipe = record.spec, record.spec.recipe
+    if data.digest != spec.dataset_digest:
+        raise UserError(
+            f"{record.folder} was trained on another copy of {data.name}: its digest is "
+            f"{spec.dataset_digest[:12]}, that of these data {data.digest[:12]}"
+        )
+    source = Pixels(
+        data,
+        seed=spec.seed,
+        batch_size=cast(int, recipe["batch_size"]),
+        pad=cast(int, recipe["pad"]),
+        flip=cast(bool, recipe["flip"]),
+        mean=cast(str, recipe["mean"]),
+        device=device.torch,
+    )
+
+    def built() -> nn.Module:
+        model = build(
+            spec.network,
+            num_classes=len(data.classes),
+            in_channels=data.train.images.shape[1],
+            init=cast(Literal["fan_in", "fan_out"], recipe["init"]),
+            seed=spec.seed,
+        )
+        return model.to(device.torch)
+
+    trained, path = built(), weights.kept_weights(record)
+    state: dict[str, Tensor] = weights.read_state(path)
+    try:
+        trained.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(f"{path} does not fit {spec.network}: restore it or rerun") from error
+    return Subject(record, trained.eval(), built(), source)
+
+
+def _execution(name: str, record: store.Record, device: Device, started: str) -> Settings:
+    commit, dirty = provenance.commit()
+    return {
+        "versions": provenance.versions(),
+        "device": device.kind,
+        "device_name": device.name,
+        "precision": device.precision,
+        "threads": device.threads,
+        "commit": commit,
+        "dirty": dirty,
+        "command": f"python -m resnet_repro study {name} --run {record.run}",
+        "started": started,
+        "ended": provenance.utc_now(),
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return round(value, DIGITS) if isinstance(value, float) else value

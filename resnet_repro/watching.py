@@ -1,0 +1,292 @@
+"""A run as it lies on disk while it goes on, beside the paper's curve at the same iteration.
+
+Two commands show it. `watch` follows a run from outside, whoever started it and in whatever
+terminal, and `run --watch` shows the same in the process that trains. Both read the run's record
+and nothing else: its tables are replaced whole with every row, so a reader never meets half of
+one, cannot disturb the training, and sees also what was recorded before a run was resumed. A run
+of hours is thus looked in on and left again, which a picture in the training process alone would
+not allow. Errors are in %, times in seconds. Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import math
+import statistics
+import time
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from resnet_repro.errors import UserError
+from resnet_repro.paper.published import ITERATIONS, curve, curve_name
+from resnet_repro.records import schema, store
+from resnet_repro.records.files import read_json
+
+FIGURES = {"cifar10": "fig6", "imagenet": "fig4"}  # which draw every curve of a data set
+PAUSE = 1.0  # seconds between two looks at a record
+LOCK = ".lock"  # in the folder of a run while a process trains it
+
+Point = tuple[int, float]  # iteration, error
+State = Literal["waiting", "training", "stopped", "done", "diverged"]
+
+
+def same_part(iteration: int, ours: int, paper: int) -> int:
+    """The iteration of a schedule of `paper` iterations at the same part of training."""
+    return round(iteration * paper / ours)
+
+
+@dataclass(frozen=True)
+class Paper:
+    """The published curves of a network, whose points are in the order of training."""
+
+    name: str  # ResNet-20
+    figure: str  # Fig. 6
+    iterations: int  # of the paper's schedule
+    train: tuple[Point, ...]
+    test: tuple[Point, ...]
+
+    def at(self, split: Literal["train", "test"], iteration: int) -> float | None:
+        """The error at an iteration, between two points on the straight line.
+
+        None where the figure draws nothing: before the curve comes down into it, and more than
+        one of the curve's usual steps after its last point.
+        """
+        points = self.train if split == "train" else self.test
+        places = [place for place, _ in points]
+        after = bisect_right(places, iteration)
+        if after == 0:
+            return None
+        (x0, y0) = points[after - 1]
+        if after == len(points):
+            usual = statistics.median(b - a for a, b in itertools.pairwise(places))
+            return y0 if iteration - x0 <= usual else None
+        (x1, y1) = points[after]
+        return y0 + (y1 - y0) * (iteration - x0) / (x1 - x0)
+
+
+def paper_of(run: schema.RunId, network: str) -> Paper | None:
+    """What Fig. 6 or Fig. 4 draws of a run's network.
+
+    None for another data set, for a network they do not show, and for an arm whose recipe is
+    its own: the paper drew another.
+    """
+    name = curve_name(network)
+    figure = FIGURES.get(run.dataset)
+    if name is None or figure is None or run.arm != network:
+        return None
+    try:
+        train, test = (_points(figure, name, split) for split in ("train", "test"))
+    except KeyError:
+        return None
+    words = f"Fig. {figure.removeprefix('fig')}"
+    return Paper(name, words, ITERATIONS[run.dataset], train, test)
+
+
+def _points(figure: str, name: str, split: str) -> tuple[Point, ...]:
+    found = curve(figure, name, split)
+    columns = found["iteration"], found["error_pct"]
+    return tuple((int(x), float(y)) for x, y in zip(*columns, strict=True))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A run at one moment.
+
+    state: `waiting` for its first row, `training`, `stopped` (no process has it, and its record
+    is not whole), `done` or `diverged`. `pace` is in seconds an iteration, the median over the
+    rows; `written` is when the last row was, in seconds since the epoch.
+    """
+
+    run: schema.RunId
+    iterations: int  # of its schedule
+    rows: tuple[store.Row, ...]
+    pace: float | None
+    written: float | None
+    state: State
+    paper: Paper | None
+
+    @property
+    def iteration(self) -> int:
+        """Of the last row; 0 without one."""
+        return int(self.rows[-1]["iteration"]) if self.rows else 0
+
+    @property
+    def over(self) -> bool:
+        return self.state in ("stopped", "done", "diverged")
+
+    @property
+    def scale(self) -> float:
+        """How many times as long as this run's the paper's schedule is; 1 without the paper's."""
+        return self.paper.iterations / self.iterations if self.paper else 1.0
+
+    def beside(self, iteration: int) -> int:
+        """The paper's iteration at the same part of its schedule."""
+        return same_part(iteration, self.iterations, self.paper.iterations) if self.paper else 0
+
+    def left(self, now: float, iteration: int | None = None) -> float | None:
+        """Seconds to go, at time `now`; None before the first row.
+
+        From `iteration` where it is known; otherwise from the last row and its age.
+        """
+        if self.pace is None or self.written is None:
+            return None
+        if iteration is not None:
+            return self.pace * (self.iterations - iteration)
+        whole = self.pace * (self.iterations - self.iteration)
+        return max(0.0, whole - max(0.0, now - self.written))
+
+    def silent(self, now: float) -> float | None:
+        """Seconds since the last row, if thrice as long as to the row before, and a minute, too."""
+        if self.pace is None or self.written is None:
+            return None
+        before = self.rows[-2]["iteration"] if len(self.rows) > 1 else 0.0
+        usual = self.pace * (self.iteration - before)
+        age = now - self.written
+        return age if age > max(3 * usual, 60.0) else None
+
+
+def find(name: str | None, results: Path) -> Path:
+    """The folder of a run: its record's folder, `dataset/arm/protocol/seedK` below `results`.
+
+    Without a name, that of the run under way whose record changed last. Raises UserError when
+    there is none.
+    """
+    runs = dict(store.find_runs(results))
+    if name is None:
+        under_way = [f for f in runs.values() if (f / LOCK).exists() and not store.is_done(f)]
+        if not under_way:
+            raise UserError(
+                f"no run is under way in {results}: start one, or name a recorded one as "
+                "dataset/arm/protocol/seedK (`status` lists them)"
+            )
+        return max(under_way, key=lambda folder: folder.stat().st_mtime)
+    for folder in (results / name, Path(name)):
+        if (folder / "spec.json").is_file():
+            return folder
+    near = difflib.get_close_matches(name, [str(run) for run in runs], n=1, cutoff=0.0)
+    such = f", such as {near[0]}" if near else ""
+    raise UserError(
+        f"no run {name} in {results}: give dataset/arm/protocol/seedK or its folder{such}"
+    )
+
+
+def look(folder: Path) -> Seen:
+    """A run as its record says it at this moment. Raises UserError for a damaged record."""
+    # Before the rest: a process writes the result first and lets go of the lock afterwards.
+    held = (folder / LOCK).exists()
+    spec = store.read_spec(folder)
+    labels = read_json(folder / "spec.json")
+    run = schema.RunId(spec.dataset, str(labels.get("arm")), str(labels.get("protocol")), spec.seed)
+    iterations = spec.recipe.get("iterations")
+    if not isinstance(iterations, int) or iterations < 1:
+        raise UserError(f"{folder / 'spec.json'}: its recipe has no iterations")
+    state: State = "training" if held else "stopped"
+    if store.is_done(folder):
+        result = store.read_record(run, folder).result
+        state = "diverged" if result.status == "diverged" else "done"
+    metrics, timing = folder / "metrics.csv", folder / "timing.csv"
+    rows = _rows(metrics, schema.METRICS) if metrics.exists() else ()
+    times = _rows(timing, schema.TIMING) if timing.exists() else ()
+    return Seen(
+        run=run,
+        iterations=iterations,
+        rows=rows,
+        pace=_pace(times),
+        written=metrics.stat().st_mtime if rows else None,
+        state="waiting" if state == "training" and not rows else state,
+        paper=paper_of(run, spec.network),
+    )
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> tuple[store.Row, ...]:
+    try:
+        return tuple(
+            {name: float(text) for name, text in row.items()}
+            for row in store.read_table(path, columns)
+        )
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}): restore or rerun it") from error
+
+
+def _pace(times: tuple[store.Row, ...]) -> float | None:
+    """Seconds an iteration; the median row, as one that was held up says nothing by it."""
+    starts = (0.0, *(row["iteration"] for row in times))
+    steps = [
+        (row["seconds"], row["iteration"] - start)
+        for row, start in zip(times, starts, strict=False)
+    ]
+    paces = [seconds / count for seconds, count in steps if count > 0 and math.isfinite(seconds)]
+    return statistics.median(paces) if paces else None
+
+
+def follow(
+    folder: Path, show: Callable[[Seen], None], pause: Callable[[float], None] = time.sleep
+) -> Seen:
+    """Show a run again and again until it is over; returns it as it was last."""
+    while True:
+        seen = look(folder)
+        show(seen)
+        if seen.over:
+            return seen
+        pause(PAUSE)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as `2 h 05 min`, `3 min 20 s` or `unknown`."""
+    if seconds is None:
+        return "unknown"
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {whole % 60:02d} s" if minutes else f"{whole} s"
+
+
+def percent(value: float | None) -> str:
+    """An error with two decimals; a dash where there is none."""
+    return "-" if value is None or not math.isfinite(value) else f"{value:.2f}"
+
+
+def plain_line(seen: Seen, row: store.Row, left: float | None = None) -> str:
+    """A row of the record beside the paper's at the same iteration, as one line of text."""
+    iteration = int(row["iteration"])
+    parts = [
+        f"{seen.run.arm} seed {seen.run.seed}: {iteration}/{seen.iterations}",
+        f"train {percent(row['train_error'])} %",
+        f"test {percent(row['test_error'])} %",
+        f"lr {row['lr']:g}",
+    ]
+    if seen.paper is not None:
+        at = seen.beside(iteration)
+        errors = (percent(seen.paper.at("train", at)), percent(seen.paper.at("test", at)))
+        parts.append(
+            f"paper at {at}/{seen.paper.iterations}: train {errors[0]} %, test {errors[1]} %"
+        )
+    if left is not None:
+        parts.append(f"{duration(left)} left")
+    return "  ".join(parts)
+
+
+def ending(seen: Seen) -> str:
+    """One line for a run that is over."""
+    if seen.state == "stopped":
+        return (
+            f"{seen.run}: no process trains it; it is recorded up to iteration "
+            f"{seen.iteration} of {seen.iterations}"
+        )
+    return f"{seen.run}: {seen.state}"
+
+
+def paper_note(seen: Seen) -> str:
+    """Which of the paper's curves is shown, and whether it was scaled to this run's schedule."""
+    paper = seen.paper
+    if paper is None:
+        return "The paper draws no curve of such a run."
+    if seen.scale == 1:
+        return f"Paper ({paper.figure}): same iteration of the same schedule."
+    factor = f"{seen.scale:,.2f}".rstrip("0").rstrip(".")
+    return f"Paper ({paper.figure}): same part of training, its schedule {factor} times as long."
