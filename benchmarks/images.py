@@ -12,7 +12,7 @@ import itertools
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,7 +33,7 @@ from resnet_repro.data.image_statistics import Statistics
 from resnet_repro.data.image_stream import SIDES, ImageStream
 from resnet_repro.display import print_rows
 from resnet_repro.records import provenance
-from resnet_repro.records.files import write_json
+from resnet_repro.records.files import write_atomic, write_json
 
 OURS, PAPER_VIEWS, REFERENCE = (
     "ours",
@@ -43,6 +43,8 @@ OURS, PAPER_VIEWS, REFERENCE = (
 COLUMNS = ("pipeline", "images/s", "range", "images/s and core", "ours over it")
 # The constants most scripts copy; which ones they are changes no timing.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+OUT = Path(__file__).parent / "results"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -173,6 +175,24 @@ def _rate(batches: Iterator[Any], plan: Plan) -> float:
     return images / (now - begun)
 
 
+def markdown(about: Mapping[str, Any]) -> str:
+    """The table of what `described` says, above a line that says what was measured where."""
+    rates = about["images_per_second"]
+    measured = [Measured(name, tuple(rates[name])) for name in PIPELINES]
+    lines = [
+        "| " + " | ".join(COLUMNS) + " |",
+        "|" + " --- |" * len(COLUMNS),
+        *("| " + " | ".join(row) + " |" for row in rows(measured, about["cores_used"])),
+        "",
+        f"{about['processor']}, {about['workers']} worker processes "
+        f"({about['cores_used']} of {about['cores']} cores), torch {about['versions']['torch']}, "
+        f"torchvision {about['versions']['torchvision']}, pillow {about['versions']['pillow']}; "
+        f"{about['images']:,} photographs, crop {about['crop']}, batches of "
+        f"{about['batch_size']}; {len(measured[0].rates)} repeats of {about['seconds']:g} s.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def rows(measured: list[Measured], cores: int) -> list[tuple[str, ...]]:
     """The table's rows, COLUMNS each; the ratio is the median of the repeats' ratios."""
     (first,) = (m for m in measured if m.pipeline == OURS)
@@ -197,6 +217,7 @@ def described(plan: Plan, measured: list[Measured]) -> dict[str, object]:
     return {
         "processor": provenance.processor_name(),
         "cores": os.cpu_count(),
+        "cores_used": plan.cores,
         "versions": provenance.versions() | {"pillow": PIL.__version__},
         "images": len(plan.data.train),
         "digest": plan.data.digest,
@@ -221,14 +242,19 @@ def images(
     repeats: Annotated[int, typer.Option(min=1, help="Rounds of all pipelines.")] = 5,
     crop: Annotated[int, typer.Option(min=1, help="Pixels a side; other sizes scale.")] = 224,
     batch_size: Annotated[int, typer.Option(min=1, help="Images in a batch.")] = 64,
-    json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the measurements too.")
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where results are written.")] = OUT,
+    page: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Renew the table between its images markers."),
     ] = None,
 ) -> None:
     """Measure how fast photographs become batches, beside torchvision's pipeline.
 
     Leave the machine alone meanwhile: pipelines take turns, but other work disturbs each.
     """
+    # Here, because every worker process imports this module and draws nothing.
+    from resnet_repro.report.write import update_between_markers
+
     console = Console(markup=False, emoji=False)
 
     def say(text: str) -> None:
@@ -237,11 +263,14 @@ def images(
     data = load("image-folder", data_root, say=say)
     plan = Plan(data, crop, batch_size, workers, repeats, seconds)
     measured = measure(plan, say)
+    about = described(plan, measured)
+    text = markdown(about)
+    write_json(out / "images.json", about)
+    write_atomic(out / "images.md", text.encode())
+    if page is not None:
+        update_between_markers(page, "images", text)
     title = f"{len(data.train):,} photographs, crop {crop}, {workers} worker processes"
     print_rows(console, title, COLUMNS, rows(measured, plan.cores))
-    if json is not None:
-        write_json(json, described(plan, measured))
-        say(f"wrote {json}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 from resnet_repro.errors import UserError
+from resnet_repro.overview import total_seconds
 from resnet_repro.records.schema import RunId
 from resnet_repro.runner import Planned
 from resnet_repro.watch_display import WatchDisplay
@@ -160,8 +161,8 @@ Rows = tuple[Sequence[str], Sequence[Sequence[object]]]
 
 
 def plan_rows(planned: Sequence[Planned]) -> Rows:
-    """Columns and rows of a plan."""
-    return ("run", "state", "iterations", "time left", ""), [
+    """Columns and rows of a plan; the last is the total, of one device."""
+    rows = [
         (
             str(p.run),
             p.state if p.state != "partial" else f"at {p.iteration}",
@@ -171,6 +172,8 @@ def plan_rows(planned: Sequence[Planned]) -> Rows:
         )
         for p in planned
     ]
+    total = ("total", "", "", duration(total_seconds(planned)), "one run after another")
+    return ("run", "state", "iterations", "time left", ""), [*rows, total]
 
 
 def artifact_rows(found: dict[str, Any]) -> Rows:

@@ -6,6 +6,7 @@ What `list`, `status` and `verify` print, and what their --json writes.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -134,5 +135,11 @@ def plan_json(planned: list[Planned]) -> dict[str, Any]:
         }
         for p in planned
     ]
+    seconds = total_seconds(planned)
+    return {"runs": runs, "seconds": None if seconds is None else round(seconds, 1)}
+
+
+def total_seconds(planned: Sequence[Planned]) -> float | None:
+    """What a plan takes on one device, one run after another; None if that of a run is unknown."""
     known = [p.seconds for p in planned if p.seconds is not None]
-    return {"runs": runs, "seconds": round(sum(known), 1) if len(known) == len(runs) else None}
+    return sum(known) if len(known) == len(planned) else None

@@ -288,12 +288,12 @@ def _job(request: Request, run: Planned, data: Data, settings: Settings) -> Job:
         results=settings.results,
         cache=settings.cache,
         device=settings.device,
-        command=rerun_command(request, run),
+        command=rerun_command(request, run, settings.corrupt),
         checkpoint_seconds=settings.checkpoint_seconds,
     )
 
 
-def rerun_command(request: Request, planned: Planned) -> str:
+def rerun_command(request: Request, planned: Planned, corrupt: str = "fail") -> str:
     """The command that repeats one run; folders are the user's own and left out."""
     words = ["python -m resnet_repro run", request.artifact.name, "--arms", planned.arm.name]
     words += ["--seeds", str(planned.run.seed)]
@@ -302,6 +302,8 @@ def rerun_command(request: Request, planned: Planned) -> str:
         words += ["--iterations", str(request.iterations)]
     if request.dataset is not None:
         words += ["--dataset", request.dataset]
+    if corrupt != "fail":
+        words += ["--corrupt", corrupt]
     for name, value in request.changes:
         words += ["--set", f"{name}={value}"]
     return " ".join(words)

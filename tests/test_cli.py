@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -245,23 +246,34 @@ def test_the_rerun_command_names_the_run_and_no_folder(finished: Path) -> None:
 
 
 @pytest.mark.parametrize("script", artifacts.names())
-def test_scripts_do_what_the_command_does(script: str, tmp_path: Path) -> None:
+def test_scripts_do_what_the_command_does(
+    script: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     words = ["--dry-run", "--json", "--device", "cpu", "--results-dir", str(tmp_path)]
-    done = [
-        subprocess.run(
-            [sys.executable, *start, *words],
-            cwd=REPO,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        for start in ([f"experiments/{script}.py"], ["-m", "resnet_repro", "run", script])
-    ]
+    path = str(REPO / "experiments" / f"{script}.py")
+    monkeypatch.setattr(sys, "argv", [path, *words])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(path, run_name="__main__")
+    as_script = capsys.readouterr()
     counted = artifacts.load(script).artifact.counted
-    assert [d.returncode for d in done] == [2 if counted else 0] * 2
-    assert done[0].stdout == done[1].stdout
-    assert done[0].stderr == done[1].stderr
+    assert ended.value.code == main(["run", script, *words]) == (2 if counted else 0)
+    assert capsys.readouterr() == as_script
+
+
+def test_a_script_runs_from_a_shell(tmp_path: Path) -> None:
+    words = ["--dry-run", "--json", "--device", "cpu", "--results-dir", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "experiments/fig1.py", *words],
+        cwd=REPO,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [run["network"] for run in json.loads(done.stdout)["runs"]] == ["plain20", "plain56"]
 
 
 def test_an_experiment_script_imports_no_torch(tmp_path: Path) -> None:

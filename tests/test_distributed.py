@@ -121,7 +121,7 @@ def test_chunks_do_matter(
 
 def test_the_command_under_torchrun(photographs: Path, tmp_path: Path) -> None:
     # As in tests.distributed_jobs: at a rate that matters, rounding would come to matter, too.
-    words = ("--protocol", "smoke", "--set", "lr=1e-6")
+    words = ("--protocol", "smoke", "--set", "lr=1e-6", "--workers", "0")
     process = torchrun(*run_words(tmp_path / "two", photographs, *words))
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 0, out

@@ -59,14 +59,22 @@ def test_the_tables_numbers() -> None:
 
 
 def test_the_command(tmp_path: Path, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "measured.json"
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- images:start -->\nold\n<!-- images:end -->\nafter\n")
     root = str(plan.data.train.root.parent)
     asked = ["--data-root", root, "--crop", "28", "--batch-size", "4", "--repeats", "1"]
-    assert main(images.app, [*asked, "--seconds", "0.01", "--json", str(out)]) == 0
+    assert (
+        main(images.app, [*asked, "--seconds", "0.01", "--out", str(tmp_path), "--page", str(page)])
+        == 0
+    )
     shown = capsys.readouterr().out
     assert all(name in shown for name in PIPELINES)
-    rates = json.loads(out.read_text())["images_per_second"]
-    assert set(rates) == set(PIPELINES)
+    about = json.loads((tmp_path / "images.json").read_text())
+    assert set(about["images_per_second"]) == set(PIPELINES)
+    text = (tmp_path / "images.md").read_text()
+    assert text == images.markdown(about)
+    assert text in page.read_text()
+    assert "old" not in page.read_text()
 
 
 def test_without_photographs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

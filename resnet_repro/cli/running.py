@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -132,10 +133,12 @@ def run(
         out = console() if world.first else Console(quiet=True)
         planned = world.first_does(lambda: runner.plan(request, settings.device.kind))
         if as_json:
-            print_json(overview.plan_json(planned))
+            if world.first:
+                print_json(overview.plan_json(planned))
             return
         print_rows(out, "Plan", *plan_rows(planned))
         if dry_run:
+            _hint(out, planned, settings.device.kind)
             return
         with (
             CurveDisplay(planned, results_dir, out) if watch else RunDisplay(planned, out)
@@ -146,6 +149,17 @@ def run(
     bad = [end for end in ends.values() if end in ("busy", "failed", "stopped")]
     if bad:
         raise typer.Exit(130 if "stopped" in bad else 1)
+
+
+def _hint(out: Console, planned: Sequence[runner.Planned], device: str) -> None:
+    """Where a time is unknown: how to make it known."""
+    if overview.total_seconds(planned) is None:
+        out.print(
+            f"no such network has finished a run on a {device} here yet: a short one tells the "
+            "time, such as with --iterations 50 and one of --arms",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _switch(text: str) -> tuple[str, str]:
