@@ -20,10 +20,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from resnet_repro.errors import UserError
-from resnet_repro.overview import total_seconds
 from resnet_repro.records.schema import RunId
-from resnet_repro.runner import Planned
+from resnet_repro.runner import Planned, total_seconds
 from resnet_repro.watch_display import WatchDisplay
 from resnet_repro.watching import duration, look
 from resnet_repro.workers import Event
@@ -135,7 +133,9 @@ class CurveDisplay:
 
     def _show(self, run: RunId, iteration: int | None) -> None:
         self.shown, self.renewed = run, time.monotonic()
-        with contextlib.suppress(UserError):  # a record that cannot be shown stops no training
+        # Whatever reading a record or drawing it raises: it is only looked at, and what is raised
+        # here would end the training.
+        with contextlib.suppress(Exception):
             self.screen.show(look(self.folders[run]), iteration)
 
 

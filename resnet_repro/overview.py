@@ -6,7 +6,6 @@ What `list`, `status` and `verify` print, and what their --json writes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from resnet_repro.records import schema, store
 from resnet_repro.records.counts import find_counts
 from resnet_repro.records.evaluations import find_ensembles
 from resnet_repro.records.verify import count_problems, ensemble_problems, problems
-from resnet_repro.runner import Planned
+from resnet_repro.runner import Planned, total_seconds
 
 
 def list_artifacts(results: list[Path]) -> dict[str, Any]:
@@ -137,9 +136,3 @@ def plan_json(planned: list[Planned]) -> dict[str, Any]:
     ]
     seconds = total_seconds(planned)
     return {"runs": runs, "seconds": None if seconds is None else round(seconds, 1)}
-
-
-def total_seconds(planned: Sequence[Planned]) -> float | None:
-    """What a plan takes on one device, one run after another; None if that of a run is unknown."""
-    known = [p.seconds for p in planned if p.seconds is not None]
-    return sum(known) if len(known) == len(planned) else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -106,6 +106,12 @@ def plan(request: Request, device_kind: str) -> list[Planned]:
             run = schema.RunId(arm.dataset, arm.name, schema.check_label(label), seed)
             planned.append(_state(Planned(run, arm, recipe, "missing"), request, None, rates))
     return planned
+
+
+def total_seconds(planned: Sequence[Planned]) -> float | None:
+    """What a plan takes on one device, one run after another; None if that of a run is unknown."""
+    known = [p.seconds for p in planned if p.seconds is not None]
+    return sum(known) if len(known) == len(planned) else None
 
 
 def _state(run: Planned, request: Request, digest: str | None, rates: dict[str, float]) -> Planned:

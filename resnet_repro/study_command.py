@@ -1,4 +1,4 @@
-"""What `study` does: lesions and gradients of recorded CIFAR networks, filed beside their records.
+"""What `study` does: it looks into recorded CIFAR networks and files what it finds beside them.
 
 Nothing is trained. A study takes the weights a record keeps, which are in half precision, and for
 its beginning the same weights drawn again from the recipe's seed.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Literal, cast
 
 import torch
@@ -19,7 +20,9 @@ from resnet_repro.data.dataset import Dataset
 from resnet_repro.data.pixels import TEST_BATCH, Pixels
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate import gradients, weights
-from resnet_repro.evaluate.lesions import Batches, lesions
+from resnet_repro.evaluate.identity import deepen, ends
+from resnet_repro.evaluate.lesions import Batches, blocks_of, keeps_shape, lesions
+from resnet_repro.evaluate.path import signal_path
 from resnet_repro.models import build
 from resnet_repro.models.names import CifarName, parse
 from resnet_repro.records import evaluations, provenance, store
@@ -27,6 +30,9 @@ from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.train.device import Device, computing
 
 LESION_IMAGES = 1_000  # the first test images; a CPU takes a minute or two over them
+PATH_IMAGES = 1_000  # the first test images
+IDENTITY_IMAGES = 1_000  # the first training images, not augmented
+IDENTITY_DEPTHS = (20, 32, 44, 56)  # layers of the plain nets in Fig. 6; a net is deepened to each
 LESION_DRAWS = 3  # for each number of blocks deleted at random
 CIRCLES = 4  # of inputs, each through two test images
 POINTS = 128  # on a circle
@@ -54,6 +60,14 @@ class Subject:
         numbers = numbers.to(self.source.device)
         return [self.source.test_images_at(part) for part in numbers.split(TEST_BATCH)]
 
+    def train_batches(self, images: int) -> Batches:
+        """The first training images of the canonical order, not augmented, and their labels."""
+        found: list[tuple[Tensor, Tensor]] = []
+        labels = self.source.train_labels[:images].split(TEST_BATCH)
+        for x, y in zip(self.source.plain_train_batches(), labels, strict=False):
+            found.append((x[: len(y)], y))
+        return found
+
 
 def _lesions(subject: Subject) -> tuple[Settings, Values]:
     """Errors in % of the test images; rises in points above the whole network's error."""
@@ -74,10 +88,10 @@ def _lesions(subject: Subject) -> tuple[Settings, Values]:
         "deleted_errors": deleted,
         "random_errors": list(found.random.values()),
         "swapped_errors": swapped,
-        "deletion_rise": _mean(deleted) - found.intact,
+        "deletion_rise": found.deletion_rise,
     }
     if swapped:
-        values["swap_rise"] = _mean(swapped) - found.intact
+        values["swap_rise"] = found.swap_rise
     return settings, values
 
 
@@ -117,9 +131,82 @@ def _gradients(subject: Subject) -> tuple[Settings, Values]:
     return settings, values
 
 
+def _identity(subject: Subject) -> tuple[Settings, Values]:
+    """Training errors in % of the network, deepened by identities to each greater depth.
+
+    And how far the deepened ones' logits are from its own, at most. Raises UserError for a
+    network that is deeper than any of IDENTITY_DEPTHS.
+    """
+    network, deepest = subject.record.spec.network, IDENTITY_DEPTHS[-1]
+    own = cast(CifarName, parse(network)).depth
+    if own > deepest:
+        raise UserError(
+            f"{network} is deeper than the {deepest} layers that nets are deepened to: "
+            "study a shallower one"
+        )
+    batches = subject.train_batches(IDENTITY_IMAGES)
+    labels = torch.cat([y for _, y in batches])
+    depths = [own, *(depth for depth in IDENTITY_DEPTHS if depth > own)]
+    errors, differences = [], []
+    before = _logits(subject.trained, batches)
+    for depth in depths:
+        blocks = (depth - own) // 6  # a block has 2 layers, and there are 3 stages
+        after = _logits(deepen(subject.trained, ends(subject.trained, blocks)), batches)
+        errors.append(100.0 * (after.argmax(1) != labels).float().mean().item())
+        differences.append((after - before).abs().max().item())
+    settings: Settings = {
+        "split": "train, not augmented",
+        "images": len(labels),
+        "bn": subject.record.spec.recipe.get("bn_statistics", "moving"),
+        "depths": depths,
+        "seed": 0,
+    }
+    values: Values = {
+        "deepened_errors": errors,
+        "identity_error": errors[-1],
+        "logit_difference": max(differences),
+    }
+    return settings, values
+
+
+@torch.no_grad()
+def _logits(model: nn.Module, batches: Batches) -> Tensor:
+    return torch.cat([model(x) for x, _ in batches])
+
+
+def _path(subject: Subject) -> tuple[Settings, Values]:
+    """By block: strengths of shortcut and residual, the shortcut's share, and what is kept.
+
+    The mean of what is kept is over the blocks that keep the shape: those a plain net has it of.
+    """
+    batches = subject.test_batches(PATH_IMAGES)
+    found = signal_path(subject.trained, batches)
+    blocks = blocks_of(subject.trained)
+    kept = {s.name: s.kept for s in found if s.kept is not None}
+    compared = [cosine for name, cosine in kept.items() if keeps_shape(blocks[name])]
+    settings: Settings = {
+        "split": "test",
+        "images": sum(len(labels) for _, labels in batches),
+        "bn": subject.record.spec.recipe.get("bn_statistics", "moving"),
+        "blocks": [s.name for s in found],
+        "kept_blocks": list(kept),
+    }
+    values: Values = {
+        "shortcuts": [s.shortcut for s in found],
+        "residuals": [s.residual for s in found],
+        "shares": [s.share for s in found],
+        "kept": list(kept.values()),
+    }
+    if compared:
+        values["signal_kept"] = fmean(compared)
+    return settings, values
+
+
 STUDIES: dict[str, Callable[[Subject], tuple[Settings, Values]]] = {
     evaluations.LESIONS: _lesions,
     evaluations.GRADIENTS: _gradients,
+    evaluations.IDENTITY: _identity,
+    evaluations.PATH: _path,
 }
 
 
@@ -129,7 +216,8 @@ def study(
     """Make one of STUDIES of each recorded run; what came out, and where it was filed.
 
     Raises UserError for another name, for a run that is none of a CIFAR network, is unfinished,
-    keeps no weights or was changed, and for data other than a run's.
+    keeps no weights or was changed, for data other than a run's, and for a network that the study
+    does not suit.
     """
     if name not in STUDIES:
         raise UserError(f"unknown study '{name}': give one of {', '.join(STUDIES)}")
@@ -226,10 +314,6 @@ def _execution(name: str, record: store.Record, device: Device, started: str) ->
         "started": started,
         "ended": provenance.utc_now(),
     }
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def _rounded(value: object) -> object:

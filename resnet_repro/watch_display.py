@@ -21,7 +21,7 @@ from resnet_repro.watching import Point, Seen, duration, paper_note, percent, pl
 
 SMALLEST = (30, 10)  # columns and lines that a picture needs
 LARGEST = (120, 36)  # beyond which a picture only costs attention
-WIDE = 64  # columns from which the table has words instead of abbreviations
+WIDE = 76  # columns from which the table has words instead of abbreviations
 RATE_PANEL = 5  # lines of the learning rate's panel, with its heading
 RATE_FROM = 20  # lines from which it is shown
 
@@ -38,6 +38,7 @@ class WatchDisplay:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.told: dict[RunId, int] = {}  # the iteration of the last row that was printed
+        self.silent: dict[RunId, float] = {}  # how long without a row, when that was last printed
         self.live = Live(console=console, auto_refresh=False) if draws(console) else None
 
     def __enter__(self) -> WatchDisplay:
@@ -65,15 +66,26 @@ class WatchDisplay:
             size = self.console.width, self.console.height - 1
             self.live.update(picture(seen, *size, time.time(), iteration), refresh=True)
             return
-        new = [row for row in seen.rows if row["iteration"] > self.told.get(seen.run, 0)]
-        if not new:
-            return
+        self._tell(seen, time.time(), iteration)
+
+    def _tell(self, seen: Seen, now: float, iteration: int | None) -> None:
+        """The rows that are new, as lines, and that there is none where that lasts."""
         if seen.run not in self.told:
+            self.told[seen.run] = 0
             self.say(paper_note(seen))
-        for row in new:
-            last = row is seen.rows[-1] and not seen.over
-            self.say(plain_line(seen, row, seen.left(time.time(), iteration) if last else None))
-        self.told[seen.run] = seen.iteration
+            if seen.state == "waiting":
+                self.say(f"{seen.run}: waiting for the first row")
+        for row in seen.rows:
+            if row["iteration"] > self.told[seen.run]:
+                last = row is seen.rows[-1] and not seen.over
+                self.say(plain_line(seen, row, seen.left(now, iteration) if last else None))
+                self.told[seen.run] = int(row["iteration"])
+        silent = _silent(seen, now, iteration)
+        if silent is None:
+            self.silent.pop(seen.run, None)
+        elif silent >= 2 * self.silent.get(seen.run, 0.0):
+            self.silent[seen.run] = silent
+            self.say(f"{seen.run}: no row for {duration(silent)}")
 
 
 def draws(console: Console) -> bool:
@@ -103,88 +115,108 @@ def picture(seen: Seen, width: int, height: int, now: float, iteration: int | No
     """
     width, height = min(width, LARGEST[0]), min(height, LARGEST[1])
     wide = width >= WIDE
-    head = [*_heading(seen, now, iteration, width), _key(seen, wide)]
-    foot = _table(seen, wide)
+    head = [*_heading(seen, now, iteration, width), _key(seen, width)]
+    foot = _table(seen, width)
     if wide:
         foot.append(Text(paper_note(seen), style="dim"))
     room = height - len(head) - len(foot)
     rate_lines = RATE_PANEL if height >= RATE_FROM else 0
     middle: list[Text] = []
     if not seen.rows:
-        middle = [Text("waiting for the first row of the record")]
+        waiting = "waiting for the first row"
+        middle = [Text(_fitting(width, f"{waiting} of the record", waiting, "waiting"))]
     elif room - rate_lines >= 4:
         middle = _errors(seen, width, room - rate_lines)
         if rate_lines:
             middle += [Text("learning rate"), *_rates(seen, width, rate_lines - 1)]
     lines = [*head, *middle, *foot][:height]
     for line in lines:
-        line.truncate(width)
+        line.truncate(width, overflow="ellipsis")  # a word that is longer than a line
     return Text("\n").join(lines)
 
 
+def _fitting(width: int, *forms: str) -> str:
+    """The first of the forms that fits, so that no word is cut; the last if none does."""
+    return next((form for form in forms if len(form) <= width), forms[-1])
+
+
 def _heading(seen: Seen, now: float, iteration: int | None, width: int) -> list[Text]:
-    at = max(seen.iteration, iteration or 0)
+    at = seen.iteration if iteration is None else iteration
+    silent = _silent(seen, now, iteration)
     how = {
         "waiting": "no row yet",
-        "training": _until(seen, now, iteration),
+        "training": f"{duration(seen.left(now, iteration))} left",
         "stopped": "no process trains it",
     }.get(seen.state, seen.state)
-    far = f"{at:,} of {seen.iterations:,} iterations"
-    if width < WIDE:
-        far = f"{at:,} of {seen.iterations:,}"
-    whole = f"{seen.run}   {far}   {how}"
-    if len(whole) <= width:
-        return [Text(whole, style="bold")]
-    name = str(seen.run)
-    if len(name) > width:
-        name = f"{seen.run.arm} {seen.run.protocol} seed{seen.run.seed}"
-    return [Text(name, style="bold"), Text(f"{far}   {how}", style="bold")]
-
-
-def _until(seen: Seen, now: float, iteration: int | None) -> str:
-    if max(seen.iteration, iteration or 0) >= seen.iterations:
-        return "last measurements"
-    silent = seen.silent(now) if iteration is None else None
     if silent is not None:
-        return f"no row for {duration(silent)}"
-    return f"{duration(seen.left(now, iteration))} left"
+        how = f"no row for {duration(silent)}"
+    elif seen.state == "training" and at >= seen.iterations:
+        how = "last measurements"
+    far = f"{at:,} of {seen.iterations:,}"
+    whole = f"{seen.run}   {far} iterations   {how}"
+    if width >= WIDE and len(whole) <= width:
+        return [Text(whole, style="bold")]
+    run, part = seen.run, f"{100 * at // seen.iterations} %"
+    seed = f"seed{run.seed}"
+    shorter = (f"{run.arm} {run.protocol} {seed}", f"{run.arm} {seed}", run.arm)
+    fars = (f"{far} iterations", far, far.replace(" of ", "/"), part)
+    return [
+        Text(_fitting(width, str(run), *shorter), style="bold"),
+        Text(_fitting(width, *(f"{text}   {how}" for text in fars), how), style="bold"),
+    ]
 
 
-def _key(seen: Seen, wide: bool) -> Text:
-    words = {TEST: "test", TRAIN: "training" if wide else "train"}
-    if seen.paper is not None:
-        words[PAPER] = "the paper's test" if wide else "paper"
-    key = Text("error, %  " if wide else "error % ")
-    for hue, word in words.items():
-        key.append(MARKS[hue], style=f"color({hue})").append(f" {word}  ")
+def _silent(seen: Seen, now: float, iteration: int | None) -> float | None:
+    """Seconds without a row where that is news: not from a run that steps, or has its last row."""
+    if seen.over or iteration is not None or seen.iteration >= seen.iterations:
+        return None
+    return seen.silent(now)
+
+
+def _key(seen: Seen, width: int) -> Text:
+    """The marks, with as many words as there is room for."""
+    short = {TEST: "test", TRAIN: "train"}
+    paper = {PAPER: "paper"} if seen.paper is not None else {}
+    long = short | {TRAIN: "training"} | ({PAPER: "the paper's test"} if paper else {})
+    forms = [("error, %  ", long)] if width >= WIDE else []
+    forms += [("error % ", short | paper), ("", short | paper), ("", short)]
+    for start, words in forms:
+        key = Text(start)
+        for hue, word in words.items():
+            key.append(MARKS[hue], style=f"color({hue})").append(f" {word}  ")
+        key.rstrip()
+        if key.cell_len <= width:
+            break
     return key
 
 
-def _table(seen: Seen, wide: bool) -> list[Text]:
+def _table(seen: Seen, width: int) -> list[Text]:
     """The last row, and the paper's at the same iteration."""
     if not seen.rows:
         return []
     row, paper = seen.rows[-1], seen.paper
-    there = seen.beside(seen.iteration)
+    there, wide = seen.beside(seen.iteration), width >= WIDE
     rate = f"lr {row['lr']:g}"
     after = f"at {seen.iteration:,}, {rate}" if wide else rate
     errors = (row["train_error"], row["test_error"])
-    lines = [_numbers("this run" if wide else "run", errors, after, wide)]
+    lines = [_numbers("this run" if wide else "run", errors, after, width)]
     if paper is not None:
         published = (paper.at("train", there), paper.at("test", there))
         after = f"at {there:,} of {paper.iterations:,}" if wide else f"at {there:,}"
         name = f"paper, {paper.name}" if wide else "paper"
-        lines.append(_numbers(name, published, after, wide))
+        lines.append(_numbers(name, published, after, width))
         if not wide and seen.scale != 1:
-            lines.append(f"same part of the paper's {paper.iterations:,}")
+            note = f"same part of the paper's {paper.iterations:,}"
+            lines.append(_fitting(width, note, "same part of training", "same part"))
     return [Text(line) for line in lines]
 
 
-def _numbers(name: str, errors: Sequence[float | None], after: str, wide: bool) -> str:
+def _numbers(name: str, errors: Sequence[float | None], after: str, width: int) -> str:
     train, test = (percent(error) for error in errors)
-    if wide:
+    if width >= WIDE:
         return f"{name:<20}training {train:>6}   test {test:>6}   {after}"
-    return f"{name:<6}train {train:>5} test {test:>5} {after}"
+    both = f"{name:<6}train {train:>5} test {test:>5}"
+    return _fitting(width, f"{both} {after}", both, f"{name:<6}test {test:>5}")
 
 
 def _errors(seen: Seen, width: int, height: int) -> list[Text]:

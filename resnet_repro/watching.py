@@ -10,7 +10,7 @@ not allow. Errors are in %, times in seconds. Nothing here needs torch.
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import itertools
 import math
 import statistics
@@ -28,6 +28,7 @@ from resnet_repro.records.files import read_json
 
 FIGURES = {"cifar10": "fig6", "imagenet": "fig4"}  # which draw every curve of a data set
 PAUSE = 1.0  # seconds between two looks at a record
+QUIET = 60.0  # seconds without a sign of a run, below which nothing is made of it
 LOCK = ".lock"  # in the folder of a run while a process trains it
 
 Point = tuple[int, float]  # iteration, error
@@ -98,14 +99,15 @@ class Seen:
 
     state: `waiting` for its first row, `training`, `stopped` (no process has it, and its record
     is not whole), `done` or `diverged`. `pace` is in seconds an iteration, the median over the
-    rows; `written` is when the last row was, in seconds since the epoch.
+    rows; `heard` is when the last row was or, if that is later, when the run was last taken up,
+    in seconds since the epoch.
     """
 
     run: schema.RunId
     iterations: int  # of its schedule
     rows: tuple[store.Row, ...]
     pace: float | None
-    written: float | None
+    heard: float
     state: State
     paper: Paper | None
 
@@ -130,61 +132,68 @@ class Seen:
     def left(self, now: float, iteration: int | None = None) -> float | None:
         """Seconds to go, at time `now`; None before the first row.
 
-        From `iteration` where it is known; otherwise from the last row and its age.
+        From `iteration` where it is known; otherwise from the last row and the time since.
         """
-        if self.pace is None or self.written is None:
+        if self.pace is None:
             return None
         if iteration is not None:
             return self.pace * (self.iterations - iteration)
         whole = self.pace * (self.iterations - self.iteration)
-        return max(0.0, whole - max(0.0, now - self.written))
+        return max(0.0, whole - max(0.0, now - self.heard))
 
     def silent(self, now: float) -> float | None:
-        """Seconds since the last row, if thrice as long as to the row before, and a minute, too."""
-        if self.pace is None or self.written is None:
-            return None
+        """Seconds without a row, if thrice as long as to the row before, and a minute, too."""
         before = self.rows[-2]["iteration"] if len(self.rows) > 1 else 0.0
-        usual = self.pace * (self.iteration - before)
-        age = now - self.written
-        return age if age > max(3 * usual, 60.0) else None
+        usual = (self.pace or 0.0) * (self.iteration - before)
+        age = now - self.heard
+        return age if age > max(3 * usual, QUIET) else None
 
 
-def find(name: str | None, results: Path) -> Path:
-    """The folder of a run: its record's folder, `dataset/arm/protocol/seedK` below `results`.
+def heard(folder: Path) -> float:
+    """When a run last gave a sign, in seconds since the epoch: it was taken up, or wrote a row."""
+    signs = [0.0]
+    for name in (LOCK, "spec.json", "metrics.csv"):
+        with contextlib.suppress(FileNotFoundError):
+            signs.append((folder / name).stat().st_mtime)
+    return max(signs)
 
-    Without a name, that of the run under way whose record changed last. Raises UserError when
-    there is none.
+
+def under_way(folder: Path) -> bool:
+    """Whether a process trains a run: it has locked a file, which stays behind if it is killed.
+
+    The lock itself is tried only where nothing was heard for a while. Who tries it has it for a
+    moment, in which a process that starts would take the run for another's.
     """
-    runs = dict(store.find_runs(results))
-    if name is None:
-        under_way = [f for f in runs.values() if (f / LOCK).exists() and not store.is_done(f)]
-        if not under_way:
-            raise UserError(
-                f"no run is under way in {results}: start one, or name a recorded one as "
-                "dataset/arm/protocol/seedK (`status` lists them)"
-            )
-        return max(under_way, key=lambda folder: folder.stat().st_mtime)
-    for folder in (results / name, Path(name)):
-        if (folder / "spec.json").is_file():
-            return folder
-    near = difflib.get_close_matches(name, [str(run) for run in runs], n=1, cutoff=0.0)
-    such = f", such as {near[0]}" if near else ""
-    raise UserError(
-        f"no run {name} in {results}: give dataset/arm/protocol/seedK or its folder{such}"
-    )
+    lock = folder / LOCK
+    if not lock.exists():
+        return False
+    return time.time() - heard(folder) <= QUIET or not _is_free(lock)
+
+
+def _is_free(lock: Path) -> bool:
+    try:
+        import fcntl
+
+        with lock.open("rb") as file:  # closing it lets go of the lock again
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except (ImportError, OSError):  # it is locked, or nothing here can tell
+        return False
+    return True
 
 
 def look(folder: Path) -> Seen:
     """A run as its record says it at this moment. Raises UserError for a damaged record."""
     # Before the rest: a process writes the result first and lets go of the lock afterwards.
-    held = (folder / LOCK).exists()
+    trained = under_way(folder)
     spec = store.read_spec(folder)
     labels = read_json(folder / "spec.json")
     run = schema.RunId(spec.dataset, str(labels.get("arm")), str(labels.get("protocol")), spec.seed)
     iterations = spec.recipe.get("iterations")
     if not isinstance(iterations, int) or iterations < 1:
         raise UserError(f"{folder / 'spec.json'}: its recipe has no iterations")
-    state: State = "training" if held else "stopped"
+    state: State = "training" if trained else "stopped"
     if store.is_done(folder):
         result = store.read_record(run, folder).result
         state = "diverged" if result.status == "diverged" else "done"
@@ -196,7 +205,7 @@ def look(folder: Path) -> Seen:
         iterations=iterations,
         rows=rows,
         pace=_pace(times),
-        written=metrics.stat().st_mtime if rows else None,
+        heard=heard(folder),
         state="waiting" if state == "training" and not rows else state,
         paper=paper_of(run, spec.network),
     )

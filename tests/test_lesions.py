@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate import gradients
 from resnet_repro.evaluate.lesions import (
+    Lesions,
     blocks_of,
     bypass,
     delete_each,
@@ -164,6 +165,12 @@ def test_equal_blocks_can_be_swapped_without_harm() -> None:
 
 
 # Gradients
+
+
+def test_rises_are_means_above_the_whole_networks_error() -> None:
+    found = Lesions(3.0, {"a": 10.0, "b": 20.0}, {1: [5.0]}, {("a", "b"): 4.0})
+    assert (found.deletion_rise, found.swap_rise) == (12.0, 1.0)
+    assert math.isnan(Lesions(3.0, {"a": 10.0}, {1: [5.0]}, {}).swap_rise)
 
 
 def test_norms_are_those_that_autograd_leaves() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from resnet_repro.errors import UserError
 from resnet_repro.evaluate.identity import deepen
-from resnet_repro.evaluate.path import BlockSignal, signal_path
+from resnet_repro.evaluate.path import BlockSignal, by_stage, signal_path
 from resnet_repro.models.blocks import BasicBlock
 from resnet_repro.teaching import train_on_digits
 
@@ -21,7 +22,7 @@ def rms(x: torch.Tensor) -> float:
 def test_it_equals_the_sums_written_plainly(network: str) -> None:
     trained = train_on_digits(network, iterations=20)
     model, source = trained.model, trained.trainer.source
-    found = signal_path(model, source)
+    found = signal_path(model, source.test_batches())
     x = torch.cat([images for images, _ in source.test_batches()])
     with torch.no_grad():
         y = model.relu(model.bn1(model.conv1(x)))  # type: ignore[operator]
@@ -42,7 +43,7 @@ def test_it_equals_the_sums_written_plainly(network: str) -> None:
 
 def test_a_plain_net_has_no_shortcut_and_nothing_to_compare_where_shapes_change() -> None:
     trained = train_on_digits("plain14-w8", iterations=20)
-    found = signal_path(trained.model, trained.trainer.source)
+    found = signal_path(trained.model, trained.trainer.source.test_batches())
     assert all(s.shortcut == 0 and s.share == 0 and s.residual > 0 for s in found)
     assert [s.kept is None for s in found] == [False, False, True, False, True, False]
 
@@ -51,7 +52,7 @@ def test_a_plain_net_has_no_shortcut_and_nothing_to_compare_where_shapes_change(
 def test_an_identity_keeps_all(network: str) -> None:
     trained = train_on_digits(network, iterations=20)
     deeper = deepen(trained.model, {"layer1": [0]}).train()
-    identity = signal_path(deeper, trained.trainer.source)[1]
+    identity = signal_path(deeper, trained.trainer.source.test_batches())[1]
     assert deeper.training
     assert identity.name == "layer1.1"
     assert identity.kept == pytest.approx(1)
@@ -61,5 +62,13 @@ def test_an_identity_keeps_all(network: str) -> None:
 def test_silence_has_no_share_and_leaves_no_hook() -> None:
     assert BlockSignal("layer1.0", 0.0, 0.0, None).share == 0.0
     trained = train_on_digits("resnet8-w4", iterations=2)
-    signal_path(trained.model, trained.trainer.source)
+    batches = trained.trainer.source.test_batches()
+    signal_path(trained.model, batches)
+    with pytest.raises(UserError, match="an iterator only once"):
+        signal_path(trained.model, batches)
     assert not any(m._forward_hooks for m in trained.model.modules())
+
+
+def test_blocks_go_to_their_stages_in_order() -> None:
+    blocks = [BlockSignal(name, 1, 1, None) for name in ("layer1.0", "layer1.1", "layer2.0")]
+    assert by_stage(blocks) == {"layer1": blocks[:2], "layer2": blocks[2:]}

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import statistics
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from matplotlib.lines import Line2D
+from torch import nn
 
 from resnet_repro import artifacts, runner, study_command
 from resnet_repro.cli import main
 from resnet_repro.data.digits import load as load_digits
-from resnet_repro.evaluate import weights
-from resnet_repro.evaluate.lesions import error, without
+from resnet_repro.evaluate import identity, weights
+from resnet_repro.evaluate.lesions import blocks_of, error, without
 from resnet_repro.models import build
-from resnet_repro.records.evaluations import Evaluation, read_evaluation, write_evaluation
+from resnet_repro.records.evaluations import STUDIES, Evaluation, read_evaluation, write_evaluation
 from resnet_repro.records.verify import problems
 from resnet_repro.report.figures import plotted_digest
 from resnet_repro.report.frames import Frames, make_view, read_frames
@@ -25,6 +31,8 @@ from tests.report_records import Fake, write
 
 LESIONS = artifacts.load("claim_lesions")
 SHATTERING = artifacts.load("claim_shattering")
+IDENTITY = artifacts.load("claim_identity")
+PATH = artifacts.load("claim_path")
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +130,89 @@ def test_gradients_are_filed_before_and_after_training(
         assert found.values["initial_norms"] != found.values["trained_norms"]
 
 
+def test_a_net_deepened_by_identities_keeps_its_training_error(
+    recorded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study_command, "IDENTITY_IMAGES", 300)
+    layers = []
+
+    def deepen(model: nn.Module, behind: Mapping[str, list[int]]) -> nn.Module:
+        deeper = identity.deepen(model, behind)
+        layers.append(2 + 2 * len(blocks_of(deeper)))
+        return deeper
+
+    monkeypatch.setattr(study_command, "deepen", deepen)
+    folders = [run_folder(recorded, arm) for arm in ("plain8", "resnet14")]
+    runs = [word for folder in folders for word in ("--run", str(folder))]
+    assert main(["study", "identity", *runs, "--device", "cpu"]) == 0
+    assert capsys.readouterr().out.count("wrote ") == 2
+    wanted = [[8, 20, 32, 44, 56], [14, 20, 32, 44, 56]]
+    assert layers == [depth for depths in wanted for depth in depths]
+    for folder, depths in zip(folders, wanted, strict=True):
+        found = read(folder / "evaluations" / "identity.json")
+        record = weights.finished_run(folder)
+        subject = study_command._subject(record, load_digits(), choose("cpu", "fp32"))
+        batches = subject.train_batches(300)
+        assert [len(labels) for _, labels in batches] == [250, 50]
+        assert all(len(x) == len(labels) for x, labels in batches)
+        own = pytest.approx(error(subject.trained, batches), abs=1e-5)
+        assert found.settings["depths"] == depths
+        assert found.settings["images"] == 300
+        assert found.values["deepened_errors"] == [own] * 5
+        assert found.number("identity_error") == own
+        assert 0 <= found.number("logit_difference") < 1e-3
+
+
+def test_only_nets_up_to_the_greatest_depth_are_deepened(
+    recorded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study_command, "IDENTITY_DEPTHS", (8, 14))
+    folder = run_folder(recorded)
+    assert main(["study", "identity", "--run", str(folder), "--device", "cpu"]) == 0
+    found = read(folder / "evaluations" / "identity.json")
+    assert found.settings["depths"] == [14]  # its own, and no other
+    assert found.values["deepened_errors"] == [found.number("identity_error")]
+    assert found.number("logit_difference") == 0
+    monkeypatch.setattr(study_command, "IDENTITY_DEPTHS", (8,))
+    capsys.readouterr()
+    assert main(["study", "identity", "--run", str(folder), "--device", "cpu"]) == 2
+    assert "is deeper than the 8 layers" in capsys.readouterr().err
+
+
+def test_the_path_is_filed_by_block(
+    recorded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study_command, "PATH_IMAGES", 100)
+    folders = [run_folder(recorded, arm) for arm in ("plain8", "resnet14")]
+    runs = [word for folder in folders for word in ("--run", str(folder))]
+    assert main(["study", "path", *runs, "--device", "cpu"]) == 0
+    assert capsys.readouterr().out.count("wrote ") == 2
+    plain, residual = (read(folder / "evaluations" / "path.json") for folder in folders)
+    assert plain.settings["images"] == residual.settings["images"] == 100
+    # A plain block between two stages has nothing to compare.
+    assert plain.settings["kept_blocks"] == ["layer1.0"]
+    assert plain.values["kept"] == [plain.number("signal_kept")]
+    assert plain.values["shortcuts"] == plain.values["shares"] == [0, 0, 0]
+    names, kept = residual.settings["blocks"], residual.values["kept"]
+    assert residual.settings["kept_blocks"] == names
+    assert names == [f"layer{s}.{b}" for s in (1, 2, 3) for b in (0, 1)]
+    assert isinstance(kept, list)
+    same_shape = [kept[0], kept[1], kept[3], kept[5]]
+    mean = statistics.fmean(same_shape)
+    assert residual.number("signal_kept") == pytest.approx(mean, abs=1e-5)
+    for name in ("shortcuts", "residuals", "shares"):
+        values = residual.values[name]
+        assert isinstance(values, list)
+        assert len(values) == 6
+        assert all(value > 0 for value in values)
+
+
+def test_the_help_names_every_study(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tuple(study_command.STUDIES) == STUDIES
+    assert main(["study", "--help"]) == 0
+    assert "One of lesions, gradients, identity, path." in capsys.readouterr().out
+
+
 def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     assert main(["study", *words]) == 2
     told = capsys.readouterr().err
@@ -133,7 +224,9 @@ def test_what_cannot_be_studied_is_refused(
     recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = str(run_folder(recorded))
-    assert "give one of lesions, gradients" in fails(capsys, "dreams", "--run", folder)
+    assert "give one of lesions, gradients, identity, path" in fails(
+        capsys, "dreams", "--run", folder
+    )
     assert "give a recorded run" in fails(capsys, "lesions")
     assert "is no recorded run" in fails(capsys, "lesions", "--run", str(tmp_path))
     write(tmp_path, Fake("resnet18-A", dataset="imagenet"), Fake("resnet20"))
@@ -162,7 +255,7 @@ def test_changed_weights_are_refused(
 
 
 def study(results: Path, fake: Fake, rise: float, correlation: float) -> None:
-    """Write a run with both studies, made up."""
+    """Write a run with all studies, made up: `rise` in errors, `correlation` in what is alike."""
     write(results, fake)
     folder = fake.run.folder(results)
     spec_hash = json.loads((folder / "spec.json").read_text())["hash"]
@@ -194,7 +287,37 @@ def study(results: Path, fake: Fake, rise: float, correlation: float) -> None:
         },
         {},
     )
-    for evaluation in (lesions, gradients):
+    plain = fake.arm.startswith("plain")
+    depths = [d for d in (20, 32, 44, 56) if d >= int(fake.arm.removeprefix("plain")[-2:])]
+    deepened = Evaluation(
+        "identity",
+        spec_hash,
+        {"images": 100, "bn": "moving", "depths": depths},
+        {
+            "deepened_errors": [rise] * len(depths),
+            "identity_error": rise,
+            "logit_difference": 0.00025,
+        },
+        {},
+    )
+    path = Evaluation(
+        "path",
+        spec_hash,
+        {
+            "images": 100,
+            "bn": "moving",
+            "blocks": ["a", "b", "c"],
+            "kept_blocks": ["a", "c"] if plain else ["a", "b", "c"],
+        },
+        {
+            "shortcuts": [0, 0, 0] if plain else [1.0, 2.0, 2.0],
+            "shares": [0, 0, 0] if plain else [0.5, 0.8, 0.8],
+            "kept": [correlation] * (2 if plain else 3),
+            "signal_kept": correlation,
+        },
+        {},
+    )
+    for evaluation in (lesions, gradients, deepened, path):
         write_evaluation(folder, evaluation)
 
 
@@ -215,20 +338,79 @@ def test_claims_compare_what_was_studied(studied: Frames) -> None:
     assert alike.result.verdict == "holds"
     assert alike.result.difference == pytest.approx(0.4)
     assert deep.result.verdict == "missing"
+    passed_on, _ = table(PATH.artifact, studied).claims
+    assert passed_on.result.verdict == "holds"
+    assert passed_on.result.difference == pytest.approx(0.4)
+    assert {c.result.verdict for c in table(IDENTITY.artifact, studied).claims} == {"missing"}
 
 
-@pytest.mark.parametrize("experiment", [LESIONS, SHATTERING], ids=["lesions", "shattering"])
+def test_a_solution_that_exists_is_compared_with_the_one_that_was_found(tmp_path: Path) -> None:
+    for arm, rise in (("plain20", 5.0), ("plain56", 9.0), ("resnet20", 4.0), ("resnet56", 4.5)):
+        study(tmp_path, Fake(arm), rise, 0.5)
+    plain, residual = table(IDENTITY.artifact, read_frames([tmp_path])).claims
+    assert (plain.result.verdict, plain.result.difference) == ("holds", 4.0)
+    assert (residual.result.verdict, residual.result.difference) == ("fails", -0.5)
+
+
+DEEPER = "plain-32, plain-44, plain-56, ResNet-32, ResNet-44, ResNet-56"
+
+
+@pytest.mark.parametrize(
+    ("experiment", "absent", "drawn"),
+    [
+        (LESIONS, "plain-56, ResNet-56", 6),
+        (SHATTERING, "plain-56, ResNet-56", 6),
+        (IDENTITY, DEEPER, 4),
+        (PATH, "plain-56, ResNet-56", 4),
+    ],
+    ids=["lesions", "shattering", "identity", "path"],
+)
 def test_figures_show_what_was_studied_and_name_the_rest(
-    experiment: artifacts.Experiment, studied: Frames
+    experiment: artifacts.Experiment, absent: str, drawn: int, studied: Frames
 ) -> None:
     view = make_view(experiment.artifact, studied)
     assert set(view.frames.runs["arm"]) == {"plain20", "resnet20"}
     figure = experiment.draw(view)
     words = " ".join(t.get_text().replace("\n", " ") for t in figure.texts)
-    assert "Not studied: plain-56, ResNet-56." in words
+    assert f"Not studied: {absent}." in words
     assert "Not run" not in words
     lines = [line for ax in figure.axes for line in ax.get_lines()]
-    assert len(lines) > 5
+    assert len(lines) >= drawn
+
+
+def drawn_lines(experiment: artifacts.Experiment, frames: Frames) -> list[list[Line2D]]:
+    """The lines of each panel."""
+    figure = experiment.draw(make_view(experiment.artifact, frames))
+    return [ax.get_lines() for ax in figure.axes]
+
+
+def points(lines: list[Line2D]) -> list[list[tuple[float, float]]]:
+    return [[(x, y) for x, y in np.asarray(line.get_xydata()).tolist()] for line in lines]
+
+
+def test_each_net_is_a_line_from_its_own_depth_on(tmp_path: Path) -> None:
+    study(tmp_path, Fake("plain20"), 5.0, 0.5)
+    study(tmp_path, Fake("plain44"), 7.0, 0.5)
+    study(tmp_path, Fake("resnet20"), 4.0, 0.5)
+    frames = read_frames([tmp_path])
+    plain, residual = drawn_lines(IDENTITY, frames)
+    found, shallow, shallow_own, deep, deep_own = points(plain)
+    assert found == [(20, 5), (44, 7)]  # what training found, by depth
+    assert shallow == [(depth, 5) for depth in (20, 32, 44, 56)]
+    assert deep == [(44, 7), (56, 7)]
+    assert (shallow_own, deep_own) == ([(20, 5)], [(44, 7)])
+    assert points(residual)[1] == [(20, 4)]
+    figure = IDENTITY.draw(make_view(IDENTITY.artifact, frames))
+    words = " ".join(t.get_text().replace("\n", " ") for t in figure.texts)
+    assert "by at most 0.000250." in words
+
+
+def test_where_a_plain_net_has_nothing_to_compare_its_line_has_a_gap(studied: Frames) -> None:
+    kept, shares = drawn_lines(PATH, studied)
+    plain, residual = points(kept)
+    assert [math.isnan(y) for _, y in plain] == [False, True, False]
+    assert residual == [(1, 0.6), (2, 0.6), (3, 0.6)]
+    assert points(shares) == [[], [(1, 50), (2, 80), (3, 80)]]
 
 
 def test_without_a_study_there_is_nothing_to_show(tmp_path: Path) -> None:

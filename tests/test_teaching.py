@@ -11,10 +11,18 @@ import torch
 from resnet_repro import artifacts, runner
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
+from resnet_repro.evaluate.lesions import Lesions
 from resnet_repro.evaluate.single_view import single_view_error
 from resnet_repro.records import store
 from resnet_repro.report.figures import new_figure, style
-from resnet_repro.teaching import exercise, show, train_on_digits, training_error
+from resnet_repro.teaching import (
+    RATE,
+    exercise,
+    lesioned,
+    show,
+    train_on_digits,
+    training_error,
+)
 from resnet_repro.train.device import choose
 from resnet_repro.train.trainer import Trainer
 from tests.training_jobs import pixels_of
@@ -32,6 +40,7 @@ def test_it_trains_as_a_recorded_run_does(tmp_path: Path) -> None:
         dataclasses.replace(artifact, arms=(arm,), claims=()),
         seeds=(3,),
         iterations=48,
+        changes=(("lr", str(RATE)),),
         results=tmp_path / "results",
     )
     settings = runner.Settings(
@@ -124,3 +133,24 @@ def test_an_exercise_is_open_right_or_wrong_with_a_hint() -> None:
     assert exercise(4, lambda answer: answer == 4, "two and two") == "Right."
     with pytest.raises(AssertionError, match="not yet: two and two"):
         exercise(5, lambda answer: answer == 4, "two and two")
+
+
+@pytest.mark.parametrize("answer", ["four", None, [], {}])
+def test_an_answer_of_another_kind_gets_the_hint_too(answer: object) -> None:
+    with pytest.raises(AssertionError, match="not yet: two and two"):
+        exercise(answer, lambda given: abs(given - 4) < 0.1, "two and two")
+    with pytest.raises(AssertionError, match="not yet: a name"):
+        exercise(answer, lambda given: {"a": 1}[given] == 1, "a name")
+
+
+def test_a_mistake_in_the_exercise_itself_is_not_the_readers() -> None:
+    with pytest.raises(ZeroDivisionError):
+        exercise(4, lambda given: given / 0 > 1, "two and two")
+
+
+def test_lesions_are_drawn_as_measured() -> None:
+    found = Lesions(3.0, {"layer1.0": 10.0}, {1: [5.0, 6.0]}, {("layer1.1", "layer1.2"): 4.0})
+    drawn = lesioned("plain8", found)
+    assert (drawn.network, drawn.intact, drawn.blocks) == ("plain8", 3.0, ("layer1.0",))
+    assert (drawn.deleted, drawn.random, drawn.swapped) == ((10.0,), ((5.0, 6.0),), (4.0,))
+    assert drawn.pairs == (("layer1.1", "layer1.2"),)

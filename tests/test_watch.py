@@ -15,9 +15,12 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Literal
 
+import filelock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,8 +28,9 @@ from rich.cells import cell_len
 from rich.color import Color
 from rich.console import Console
 
-from resnet_repro import artifacts, runner
+from resnet_repro import artifacts, display, runner, watch_display
 from resnet_repro.cli import main
+from resnet_repro.cli.watching import find
 from resnet_repro.display import CurveDisplay
 from resnet_repro.errors import UserError
 from resnet_repro.records import schema, store
@@ -34,11 +38,11 @@ from resnet_repro.watch_display import PAPER, TEST, TRAIN, WatchDisplay, draws, 
 from resnet_repro.watching import (
     Paper,
     Seen,
-    find,
     follow,
     look,
     paper_note,
     paper_of,
+    percent,
     plain_line,
     same_part,
 )
@@ -149,6 +153,66 @@ def test_a_run_is_seen_as_far_as_it_is(tmp_path: Path) -> None:
     assert look(folder).state == "stopped"
 
 
+def unheard(folder: Path, seconds: float = 7_200) -> None:
+    """As if nothing had been heard of a run for so long."""
+    then = time.time() - seconds
+    for path in folder.iterdir():
+        os.utime(path, (then, then))
+
+
+@pytest.mark.parametrize("rows", [20, 0])
+def test_a_process_that_was_killed_trains_no_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: int
+) -> None:
+    """Its lock's file stays behind."""
+    folder = under_way(tmp_path, rows=rows)
+    assert look(folder).state == ("training" if rows else "waiting")
+    unheard(folder)
+    assert look(folder).state == "stopped"
+    with pytest.raises(UserError, match="no run is under way"):
+        find(None, tmp_path)
+    assert main(["watch", str(RUN.run), "--results-dir", str(tmp_path)]) == 0
+    assert "no process trains it" in capsys.readouterr().out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("rows", [20, 0])
+def test_a_process_that_says_nothing_for_long_trains_its_run_still(
+    tmp_path: Path, rows: int
+) -> None:
+    folder = under_way(tmp_path, rows=rows)
+    with filelock.FileLock(folder / ".lock"):
+        unheard(folder)
+        assert look(folder).state == ("training" if rows else "waiting")
+        assert find(None, tmp_path) == folder
+    assert look(folder).state == "stopped"
+
+
+def test_a_look_leaves_the_lock_to_a_process_that_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not tried while anything is fresh, and free again after it was tried."""
+    folder = under_way(tmp_path)
+    unheard(folder)
+    assert look(folder).state == "stopped"
+    with filelock.FileLock(folder / ".lock", timeout=0):
+        pass
+    monkeypatch.setattr(fcntl, "flock", None)  # to call it is an error
+    for name in (".lock", "spec.json", "metrics.csv"):
+        unheard(folder)
+        os.utime(folder / name)
+        assert look(folder).state == "training"
+
+
+def test_a_run_that_was_taken_up_again_is_not_silent(tmp_path: Path) -> None:
+    folder = under_way(tmp_path)
+    unheard(folder)
+    (folder / ".lock").touch()
+    seen = look(folder)
+    assert seen.silent(time.time()) is None
+    left = seen.left(seen.heard)
+    assert left == pytest.approx(3_000 * 0.04)
+
+
 @pytest.mark.parametrize("status", ["done", "diverged"])
 def test_a_finished_run_is_over(tmp_path: Path, status: str) -> None:
     fake = dataclasses.replace(RUN, status=status)
@@ -159,13 +223,12 @@ def test_a_finished_run_is_over(tmp_path: Path, status: str) -> None:
 def test_time_left_is_the_median_pace_times_what_is_left(tmp_path: Path) -> None:
     seen = look(under_way(tmp_path))  # 10 s a row of 250
     assert seen.pace == pytest.approx(0.04)
-    assert seen.written is not None
-    assert seen.left(seen.written) == pytest.approx(3_000 * 0.04)
-    assert seen.left(seen.written + 20) == pytest.approx(3_000 * 0.04 - 20)
-    assert seen.left(seen.written + 10_000) == 0
-    assert seen.left(seen.written + 10_000, 7_000) == pytest.approx(1_000 * 0.04)
-    assert seen.silent(seen.written + 59) is None
-    assert seen.silent(seen.written + 61) == 61
+    assert seen.left(seen.heard) == pytest.approx(3_000 * 0.04)
+    assert seen.left(seen.heard + 20) == pytest.approx(3_000 * 0.04 - 20)
+    assert seen.left(seen.heard + 10_000) == 0
+    assert seen.left(seen.heard + 10_000, 7_000) == pytest.approx(1_000 * 0.04)
+    assert seen.silent(seen.heard + 59) is None
+    assert seen.silent(seen.heard + 61) == 61
 
 
 def test_a_damaged_table_is_named(tmp_path: Path) -> None:
@@ -227,7 +290,7 @@ def test_a_picture_shows_curves_and_numbers_beside_the_papers(
         assert any(mark.search(line) for line in panel)
 
 
-@given(st.integers(30, 140), st.integers(9, 60), st.integers(0, 32))
+@given(st.integers(20, 140), st.integers(9, 60), st.integers(0, 32))
 def test_a_picture_fits_any_terminal(width: int, height: int, rows: int) -> None:
     found = tuple(
         {"iteration": 250.0 * n, "lr": 0.1, "train_error": 90.0 / n, "test_error": 95.0 / n}
@@ -262,11 +325,65 @@ def test_a_step_and_the_last_measurements_are_named(tmp_path: Path) -> None:
     seen = look(under_way(tmp_path))
     assert "5,100 of 8,000" in picture(seen, 80, 23, time.time(), 5_100).plain
     assert "last measurements" in picture(seen, 80, 23, time.time(), 8_000).plain
-    assert seen.written is not None
-    assert "no row for 2 h 00 min" in picture(seen, 80, 23, seen.written + 7_200).plain
+    assert "no row for 2 h 00 min" in picture(seen, 80, 23, seen.heard + 7_200).plain
     folder = under_way(tmp_path / "other")
     (folder / "metrics.csv").unlink()
-    assert "waiting for the first row" in "\n".join(lines_of(look(folder), 40, 11))
+    waiting = look(folder)
+    assert "waiting for the first row" in "\n".join(lines_of(waiting, 40, 11))
+    assert "no row yet" in "\n".join(lines_of(waiting, 40, 11))
+    assert "no row for 2 h 00 min" in picture(waiting, 40, 11, waiting.heard + 7_200).plain
+
+
+def test_a_resumed_run_is_where_it_steps_and_not_where_its_rows_are(tmp_path: Path) -> None:
+    """Its rows go on from the checkpoint, which may be older than the last of them."""
+    seen = look(under_way(tmp_path, rows=32))
+    shown = picture(seen, 80, 23, time.time(), 7_500).plain
+    assert "7,500 of 8,000 iterations   20 s left" in shown
+    assert "last measurements" not in shown
+    assert "last measurements" in picture(seen, 80, 23, time.time()).plain
+
+
+def words_of(seen: Seen) -> set[str]:
+    """Every word that a picture of a run may hold outside its panels."""
+    row, paper, there = seen.rows[-1], seen.paper, seen.beside(seen.iteration)
+    assert paper is not None
+    published = (paper.at("train", there), paper.at("test", there))
+    numbers = [row["train_error"], row["test_error"], *(e for e in published if e is not None)]
+    far, part = (seen.iteration, seen.iterations), 100 * seen.iteration // seen.iterations
+    words = f"""
+        {seen.run} {seen.run.arm} {seen.run.protocol} seed{seen.run.seed} {far[0]:,} of {far[1]:,}
+        iterations {far[0]:,}/{far[1]:,} {part} % 1 h 23 min left no process trains it
+        error, error ━━ xx ·· test train training paper the paper's learning rate
+        this run at {far[0]:,}, lr {row["lr"]:g} paper, {paper.name} {there:,} {paper.iterations:,}
+        same part Paper ({paper.figure}): training, its schedule {seen.scale:g} times as long. -
+        iteration schedule. {" ".join(f"{far[1] * q / 4:,.0f}" for q in range(5))}
+    """
+    return {*words.split(), *(f"{number:.2f}" for number in numbers)}
+
+
+@pytest.mark.parametrize("state", ["training", "stopped"])
+@pytest.mark.parametrize("fake", [RUN, Fake("resnet34-A", 100.0, 100.0, dataset="imagenet")])
+def test_no_word_is_cut_where_columns_are_few(
+    tmp_path: Path, fake: Fake, state: Literal["training", "stopped"]
+) -> None:
+    write(tmp_path, fake)
+    whole = look(fake.run.folder(tmp_path))
+    pace = (83 * 60 + 5) / (whole.iterations / 4)  # so that 1 h 23 min are left
+    rows = whole.rows[: len(whole.rows) * 3 // 4]
+    seen = dataclasses.replace(whole, rows=rows, pace=pace, heard=time.time(), state=state)
+    known = words_of(seen)
+    for width in [*range(20, 41), *range(60, 81)]:
+        lines = picture(seen, width, 23, seen.heard).plain.split("\n")
+        assert max(map(cell_len, lines)) <= width
+        for line in lines:
+            if not re.search("[┤│└]", line):
+                assert set(line.split()) <= known, (width, line)
+        test = f"test {percent(rows[-1]['test_error']):>5}"
+        assert any(test in re.sub("test +", "test ", line) for line in lines), width
+    narrow, wide = lines_of(seen, 30, 23), lines_of(seen, 80, 23)
+    assert not any("lr" in line for line in narrow)
+    assert any("lr 0.1" in line for line in wide)
+    assert any("train" in line and "test" in line for line in narrow if line.startswith("run"))
 
 
 @pytest.mark.parametrize("number", [TEST, TRAIN, PAPER])
@@ -320,6 +437,31 @@ def test_where_no_terminal_is_each_row_is_one_line(tmp_path: Path) -> None:
     assert "\x1b" not in printed(console)
 
 
+def test_where_no_row_comes_a_line_says_so_now_and_then(tmp_path: Path) -> None:
+    folder = under_way(tmp_path, rows=0)
+    console = plain_console()
+    with filelock.FileLock(folder / ".lock"), WatchDisplay(console) as display:
+        for seconds in (0, 1, 59, 61, 62, 121, 123, 124, 7_200):
+            unheard(folder, seconds)
+            display.show(look(folder))
+        rows = [{"iteration": 250, **dict.fromkeys(schema.METRICS[1:], 1.0)}]
+        store.write_table(folder / "metrics.csv", schema.METRICS, rows)
+        display.show(look(folder))
+        unheard(folder, 90)
+        display.show(look(folder))
+        display.show(look(folder), 300)  # it steps
+    lines = printed(console).splitlines()
+    ours = [line.removeprefix(f"{RUN.run}: ") for line in lines[1:]]
+    assert ours[:4] == [
+        "waiting for the first row",
+        "no row for 1 min 01 s",
+        "no row for 2 min 03 s",
+        "no row for 2 h 00 min",
+    ]
+    assert "250/8000" in ours[4]
+    assert ours[5:] == ["no row for 1 min 30 s"]
+
+
 def test_a_line_has_the_papers_at_the_same_iteration(tmp_path: Path) -> None:
     seen = look(under_way(tmp_path))
     paper = resnet20()
@@ -356,6 +498,35 @@ def test_a_record_that_cannot_be_shown_stops_no_training(tmp_path: Path) -> None
     assert printed(console) == f"a note\n{planned[0].run}: done\n"
 
 
+@pytest.mark.parametrize("error", [OSError("no space"), ValueError("no number")])
+@pytest.mark.parametrize("place", [(display, "look"), (watch_display, "picture")])
+def test_whatever_a_picture_raises_stops_no_training(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    place: tuple[ModuleType, str],
+) -> None:
+    raised = []
+
+    def fail(*arguments: object) -> None:
+        raised.append(error)
+        raise error
+
+    monkeypatch.setattr(*place, fail)
+    request = runner.Request(artifacts.load("fig6").artifact, ("resnet20",), results=tmp_path)
+    planned = runner.plan(request, "cpu")
+    run = planned[0].run
+    under_way(tmp_path, Fake(run.arm, protocol=run.protocol))
+    file = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    terminal = {"TERM": "xterm"}
+    console = Console(file=file, force_terminal=True, width=80, height=24, _environ=terminal)
+    with CurveDisplay(planned, tmp_path, console) as shown:
+        shown(Event(run, "step", 1))
+        shown(Event(run, "row", {"iteration": 8_000.0}))
+        shown(Event(run, "end", "done"))
+    assert len(raised) == 3
+
+
 # --- The command
 
 
@@ -365,6 +536,35 @@ def test_without_a_name_it_is_the_run_under_way(tmp_path: Path) -> None:
     assert find(None, tmp_path) == folder
     assert find(str(RUN.run), tmp_path) == folder
     assert find(str(folder), tmp_path / "elsewhere") == folder
+
+
+@pytest.mark.parametrize("newest", [0, 1])
+def test_of_several_runs_under_way_the_others_are_named(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    newest: int,
+) -> None:
+    fakes = [dataclasses.replace(RUN, seed=seed) for seed in (0, 1)]
+    results = [fake.run.folder(tmp_path) / "result.json" for fake in fakes]
+    write(tmp_path, fakes[newest])
+    result = results[newest].read_bytes()
+    folders = [under_way(tmp_path, fake) for fake in fakes]
+    unheard(folders[1 - newest], 30)
+    assert find(None, tmp_path) == folders[newest]
+
+    def end_and_follow(folder: Path, show: Callable[[Seen], None]) -> Seen:
+        results[newest].write_bytes(result)
+        return follow(folder, show)
+
+    monkeypatch.setattr("resnet_repro.cli.watching.follow", end_and_follow)
+    assert main(["watch", "--results-dir", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    other = f"also under way: {fakes[1 - newest].run}"
+    assert lines[0] == other
+    assert lines[-2:] == [f"{fakes[newest].run}: done", other]
+    assert main(["watch", str(fakes[newest].run), "--results-dir", str(tmp_path)]) == 0
+    assert "also under way" not in capsys.readouterr().out
 
 
 def test_a_finished_run_is_shown_and_left(

@@ -10,10 +10,11 @@ from rich.console import Console
 
 from resnet_repro.cli.options import AsJson, DataRoot, Device, console, print_json
 from resnet_repro.display import print_rows
+from resnet_repro.records.evaluations import STUDIES
 
 
 def study(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="lesions or gradients.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(STUDIES)}.")],
     run: Annotated[
         list[Path] | None,
         typer.Option(metavar="DIR", help="A recorded run of a CIFAR network; may be repeated."),
@@ -39,7 +40,7 @@ def study(
         print_json([{"file": str(path), "values": dict(e.values)} for e, path in found])
         return
     rows = [
-        (str(path.parents[1]), key, f"{value:.2f}")
+        (str(path.parents[1]), key, f"{value:.4g}")
         for e, path in found
         for key, value in e.values.items()
         if isinstance(value, int | float)

@@ -8,6 +8,8 @@ with batch normalisation's own statistics, and are as they were afterwards.
 from __future__ import annotations
 
 import contextlib
+import math
+import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -35,6 +37,16 @@ class Lesions:
     deleted: dict[str, float]
     random: dict[int, list[float]]
     swapped: dict[tuple[str, str], float]
+
+    @property
+    def deletion_rise(self) -> float:
+        """By how many points the error rises without one block, mean over the blocks."""
+        return statistics.fmean(self.deleted.values()) - self.intact
+
+    @property
+    def swap_rise(self) -> float:
+        """The same with two blocks swapped; NaN where no two can be."""
+        return statistics.fmean(self.swapped.values()) - self.intact if self.swapped else math.nan
 
 
 def blocks_of(model: nn.Module) -> dict[str, Block]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from resnet_repro.data.source import Source
+from resnet_repro.errors import UserError
 from resnet_repro.models.blocks import BasicBlock
 
 
 @dataclass(frozen=True)
 class BlockSignal:
-    """One basic block over the test images; strengths are root mean squares.
+    """One basic block over some images; strengths are root mean squares.
 
     `shortcut` is what the shortcut brings to the addition (0 in a plain net), `residual` what the
     block's last batch normalisation does, F(x) in Eqn. 1. `kept` is the cosine between the
@@ -36,10 +36,11 @@ class BlockSignal:
 
 
 @torch.no_grad()
-def signal_path(model: nn.Module, source: Source) -> list[BlockSignal]:
-    """Every basic block from input to output, in eval mode over all test images.
+def signal_path(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> list[BlockSignal]:
+    """Every basic block from input to output, in eval mode over all the images.
 
-    Leaves the model in the mode it found it in.
+    batches: images (N, C, H, W) as the network takes them, and labels, which play no part. Leaves
+    the model in the mode it found it in. Raises UserError without any image.
     """
     blocks = {n: m for n, m in model.named_modules() if isinstance(m, BasicBlock)}
     tallies = {name: _Tally() for name in blocks}
@@ -50,13 +51,23 @@ def signal_path(model: nn.Module, source: Source) -> list[BlockSignal]:
     was_training = model.training
     model.eval()
     try:
-        for x, _ in source.test_batches():
+        for x, _ in batches:
             model(x)
     finally:
         for handle in handles:
             handle.remove()
         model.train(was_training)
+    if not all(tally.numbers for tally in tallies.values()):
+        raise UserError("no images came by: give at least one batch, and an iterator only once")
     return [tallies[name].signal(name, block.residual) for name, block in blocks.items()]
+
+
+def by_stage(blocks: Sequence[BlockSignal]) -> dict[str, list[BlockSignal]]:
+    """The blocks of each stage (`layer1`, ...), both from input to output."""
+    found: dict[str, list[BlockSignal]] = {}
+    for block in blocks:
+        found.setdefault(block.name.rpartition(".")[0], []).append(block)
+    return found
 
 
 @dataclass

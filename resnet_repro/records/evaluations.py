@@ -33,14 +33,18 @@ ERRORS = {
     "dense_top5_error": (DENSE, "top5_error"),
 }
 
-LESIONS, GRADIENTS = "lesions", "gradients"  # studies of a CIFAR run's weights
+# Studies of a CIFAR run's weights
+LESIONS, GRADIENTS, IDENTITY, PATH = "lesions", "gradients", "identity", "path"
 
 # The same of what studies measure; no errors, and of CIFAR networks.
 STUDIED = {
     "deletion_rise": (LESIONS, "deletion_rise"),
     "swap_rise": (LESIONS, "swap_rise"),
     "initial_correlation": (GRADIENTS, "initial_correlation"),
+    "identity_error": (IDENTITY, "identity_error"),
+    "signal_kept": (PATH, "signal_kept"),
 }
+STUDIES = tuple(dict.fromkeys(name for name, _ in STUDIED.values()))
 EVALUATED = ERRORS | STUDIED
 
 

@@ -16,7 +16,7 @@ from resnet_repro.records.evaluations import (
     CENTER,
     DENSE,
     EVALUATED,
-    STUDIED,
+    STUDIES,
     TEN_CROP,
     Evaluation,
     read_ensembles,
@@ -131,8 +131,7 @@ def evaluations_wanted(artifact: Artifact) -> tuple[str, ...]:
 
 def studies_wanted(artifact: Artifact) -> tuple[str, ...]:
     """The studies among them: an artifact that wants some shows runs that have them all."""
-    studies = {name for name, _ in STUDIED.values()}
-    return tuple(name for name in evaluations_wanted(artifact) if name in studies)
+    return tuple(name for name in evaluations_wanted(artifact) if name in STUDIES)
 
 
 def lacking_evaluations(artifact: Artifact, frames: Frames) -> list[tuple[schema.RunId, str]]:

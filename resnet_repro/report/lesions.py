@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -14,16 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from resnet_repro.records.evaluations import LESIONS, Evaluation
-from resnet_repro.report.figures import (
-    arm_label,
-    colour,
-    finish,
-    network_label,
-    new_figure,
-    style,
-    view_caption,
-)
+from resnet_repro.report.figures import colour, finish, new_figure, style
 from resnet_repro.report.frames import View
+from resnet_repro.report.studied import as_list, key, line, look, studied, studied_caption
 
 WHOLE = "thin: the whole network"
 EACH = "dots: single draws"
@@ -48,31 +40,10 @@ class Lesioned:
 
 def lesion_figure(view: View) -> Figure:
     """The artifact's arms whose weights were studied; the first seed of each."""
-    found, images = [], set()
-    for arm in view.artifact.arms:
-        made = [e for e in evaluations_of(view, LESIONS) if e[0] == arm.name]
-        if made:
-            evaluation = made[0][1]
-            found.append(_lesioned(arm.network, evaluation))
-            images.add(str(evaluation.settings.get("images")))
-    absent = [a for a in view.artifact.arms if a.network not in [x.network for x in found]]
-    extra = [f"Test images: {', '.join(sorted(images))}."]
-    if absent:
-        extra.append(f"Not studied: {', '.join(arm_label(a) for a in absent)}.")
-    return draw_lesions(found, view.artifact.title, studied_caption(view, extra))
-
-
-def evaluations_of(view: View, name: str) -> list[tuple[str, Evaluation]]:
-    """The evaluations of one name that a view has: arm and evaluation, by arm and seed."""
-    made = view.frames.evaluations
-    here = made[made["evaluation"] == name].sort_values(["arm", "seed"])
-    return list(zip(here["arm"], here["made"], strict=True))
-
-
-def studied_caption(view: View, extra: Sequence[str]) -> str:
-    """A view's caption without the arms that were not run, which may only not have been studied."""
-    words = view_caption(view)
-    return " ".join([words.partition(" Not run:")[0], *extra])
+    made = studied(view, LESIONS)
+    images = sorted({str(e.settings.get("images")) for _, e in made})
+    text = studied_caption(view, LESIONS, f"Test images: {', '.join(images)}.")
+    return draw_lesions([_lesioned(arm.network, e) for arm, e in made], view.artifact.title, text)
 
 
 def draw_lesions(found: Sequence[Lesioned], title: str, text: str) -> Figure:
@@ -92,7 +63,7 @@ def draw_lesions(found: Sequence[Lesioned], title: str, text: str) -> Figure:
         axes[0].set_ylabel("test error, %")
         for one in found:
             for ax in axes:
-                ax.axhline(one.intact, lw=0.7, **_line(one.network))
+                ax.axhline(one.intact, lw=0.7, **line(one.network))
             _draw_line(axes[0], one.network, range(1, len(one.deleted) + 1), one.deleted)
             _draw_several(axes[1], one)
             _draw_line(axes[2], one.network, range(1, len(one.swapped) + 1), one.swapped)
@@ -102,24 +73,11 @@ def draw_lesions(found: Sequence[Lesioned], title: str, text: str) -> Figure:
         axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
         pairs = tuple(f"{a} - {b.rpartition('.')[2]}" for a, b in found[0].pairs)
         _name(axes[2], pairs if same else (), "pair of blocks of one stage")
-        keys: list[Artist] = [
-            Line2D([], [], label=network_label(one.network), **look(one.network)) for one in found
-        ]
+        keys: list[Artist] = [key(one.network) for one in found]
         keys.append(Line2D([], [], color="0.3", lw=0.7, label=WHOLE))
         keys.append(Line2D([], [], color="0.3", ls="", marker=".", ms=4, label=EACH))
         finish(figure, title, keys, text)
     return figure
-
-
-def look(network: str) -> dict[str, Any]:
-    """A network's line and markers: colour by depth, open and dashed for plain nets."""
-    plain = network.startswith("plain")
-    face = "white" if plain else colour(network)
-    return {**_line(network), "lw": 1.5, "marker": "o" if plain else "s", "ms": 5, "mfc": face}
-
-
-def _line(network: str) -> dict[str, Any]:
-    return {"color": colour(network), "ls": "--" if network.startswith("plain") else "-"}
 
 
 def _draw_line(ax: Axes, network: str, x: Sequence[int], y: Sequence[float]) -> None:
@@ -147,15 +105,10 @@ def _lesioned(network: str, evaluation: Evaluation) -> Lesioned:
     told, values = evaluation.settings, evaluation.values
     return Lesioned(
         network=network,
-        blocks=tuple(_list(told["blocks"])),
-        pairs=tuple((a, b) for a, b in _list(told["pairs"])),
+        blocks=tuple(as_list(told["blocks"])),
+        pairs=tuple((a, b) for a, b in as_list(told["pairs"])),
         intact=evaluation.number("intact_error"),
-        deleted=tuple(_list(values["deleted_errors"])),
-        random=tuple(tuple(draws) for draws in _list(values["random_errors"])),
-        swapped=tuple(_list(values["swapped_errors"])),
+        deleted=tuple(as_list(values["deleted_errors"])),
+        random=tuple(tuple(draws) for draws in as_list(values["random_errors"])),
+        swapped=tuple(as_list(values["swapped_errors"])),
     )
-
-
-def _list(value: object) -> list[Any]:
-    assert isinstance(value, list)
-    return value

@@ -19,6 +19,7 @@ METRIC_WORDS = {
     "deletion_rise": "rise of the test error without one block, mean over blocks, points",
     "swap_rise": "rise of the test error with two blocks swapped, mean over pairs, points",
     "initial_correlation": "correlation of neighbouring inputs' gradients before training",
+    "signal_kept": "cosine of a block's input and output, mean over blocks",
     "params": "parameters",
     "flops": "multiply-adds",
 }

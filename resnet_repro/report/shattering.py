@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -13,9 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from resnet_repro.records.evaluations import GRADIENTS, Evaluation
-from resnet_repro.report.figures import arm_label, finish, network_label, new_figure, style
+from resnet_repro.report.figures import finish, new_figure, style
 from resnet_repro.report.frames import View
-from resnet_repro.report.lesions import evaluations_of, look, studied_caption
+from resnet_repro.report.studied import as_list, key, look, studied, studied_caption
 
 Rows = tuple[tuple[float, ...], ...]
 
@@ -40,20 +39,12 @@ INITIAL, TRAINED = "before training", "after training"
 
 def shattering_figure(view: View) -> Figure:
     """The artifact's arms that were studied; the first seed of each."""
-    found: list[Shattered] = []
-    ways: list[str] = []
-    for arm in view.artifact.arms:
-        made = [e for e in evaluations_of(view, GRADIENTS) if e[0] == arm.name]
-        if made:
-            evaluation = made[0][1]
-            found.append(_shattered(arm.network, evaluation))
-            told = evaluation.settings
-            ways.append(f"{told['circles']} circles of {told['points']} inputs.")
-    absent = [a for a in view.artifact.arms if a.network not in [x.network for x in found]]
-    extra = [*dict.fromkeys(ways)]
-    if absent:
-        extra.append(f"Not studied: {', '.join(arm_label(a) for a in absent)}.")
-    return draw_shattering(found, view.artifact.title, studied_caption(view, extra))
+    made = studied(view, GRADIENTS)
+    told = [e.settings for _, e in made]
+    ways = dict.fromkeys(f"{x['circles']} circles of {x['points']} inputs." for x in told)
+    text = studied_caption(view, GRADIENTS, *ways)
+    found = [_shattered(arm.network, e) for arm, e in made]
+    return draw_shattering(found, view.artifact.title, text)
 
 
 def draw_shattering(found: Sequence[Shattered], title: str, text: str) -> Figure:
@@ -83,9 +74,7 @@ def draw_shattering(found: Sequence[Shattered], title: str, text: str) -> Figure
         _noise(last, found[0])
         for ax in axes:
             ax.set_ylim(-0.08, 1.04)
-        keys: list[Artist] = [
-            Line2D([], [], label=network_label(one.network), **look(one.network)) for one in found
-        ]
+        keys: list[Artist] = [key(one.network) for one in found]
         keys += [
             Line2D([], [], color="0.45", ls="-.", label="brown noise"),
             Line2D([], [], color="0.45", ls=":", label="white noise"),
@@ -112,8 +101,7 @@ def draw_norms(norms: Mapping[str, Mapping[str, Sequence[float]]], title: str, t
             for network, values in each.items():
                 networks[network] = None
                 ax.plot(range(1, len(values) + 1), values, **{**look(network), "ms": 3})
-        keys = [Line2D([], [], label=network_label(n), **look(n)) for n in networks]
-        finish(figure, title, keys, text)
+        finish(figure, title, [key(network) for network in networks], text)
     return figure
 
 
@@ -126,16 +114,11 @@ def _shattered(network: str, evaluation: Evaluation) -> Shattered:
     values = evaluation.values
     return Shattered(
         network=network,
-        lags=tuple(_list(evaluation.settings["lags"])),
+        lags=tuple(as_list(evaluation.settings["lags"])),
         states={
-            INITIAL: tuple(tuple(row) for row in _list(values["initial_correlations"])),
-            TRAINED: tuple(tuple(row) for row in _list(values["trained_correlations"])),
+            INITIAL: tuple(tuple(row) for row in as_list(values["initial_correlations"])),
+            TRAINED: tuple(tuple(row) for row in as_list(values["trained_correlations"])),
         },
-        white=tuple(_list(values["white_noise"])),
-        brown=tuple(_list(values["brown_noise"])),
+        white=tuple(as_list(values["white_noise"])),
+        brown=tuple(as_list(values["brown_noise"])),
     )
-
-
-def _list(value: object) -> list[Any]:
-    assert isinstance(value, list)
-    return value
