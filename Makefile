@@ -13,8 +13,9 @@ demo: $(VENV)/.ready
 teach: $(VENV)/.ready-teach
 	$(RUN) -m jupyterlab notebooks/01_degradation.ipynb $(TEACH)
 
+# Two files at a time, each process with one thread: more would wait for one another.
 test: $(VENV)/.ready-dev
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/.ready-dev
 	$(RUN) -m pytest tests -m "not slow"

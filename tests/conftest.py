@@ -90,7 +90,11 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked gpu run wherever CUDA is and are skipped elsewhere."""
+    """Tests marked gpu run wherever CUDA is and are skipped elsewhere; notebooks come first.
+
+    They take longest, and would keep one of several processes busy at the end.
+    """
+    items.sort(key=lambda item: item.path.name != "test_notebooks.py")
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("gpu"):
