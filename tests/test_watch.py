@@ -695,7 +695,14 @@ def test_a_run_shows_its_curves_as_it_trains(tmp_path: Path, terminals: list[Ter
 def test_make_teach_names_files_that_exist() -> None:
     """Of the target's commands as make would run them; nothing is installed or started."""
     told = subprocess.run(
-        ["make", "--dry-run", "teach", "VENV=no-such-environment", "TEACH=--no-browser"],
+        [
+            "make",
+            "--no-print-directory",
+            "--dry-run",
+            "teach",
+            "VENV=no-such-environment",
+            "TEACH=--no-browser",
+        ],
         cwd=REPO,
         capture_output=True,
         text=True,
