@@ -12,18 +12,25 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from resnet_repro import artifacts, overview, runner
 from resnet_repro.cli import main
-from resnet_repro.data import cifar10
+from resnet_repro.data import cifar10, image_statistics, load
 from resnet_repro.data.cifar10_forms import ARCHIVE, BATCHES_FOLDER
 from resnet_repro.data.dataset import Dataset
+from resnet_repro.data.image_files import read_image
+from resnet_repro.data.image_folder import ImageFolder
 from resnet_repro.errors import UserError
+from resnet_repro.evaluate.weights import fit, read_state
 from resnet_repro.report.write import result_rows
 from resnet_repro.train import checkpoint
 from resnet_repro.train.loop import Stopped, Watch, train
+from tests.conftest import silent
+from tests.photographs import make_imagenette
 from tests.test_data_sets import (
     EXPECTED,
     PER_CLASS,
@@ -345,8 +352,6 @@ def test_no_corruption_of_a_record_gives_anything_but_a_named_problem(
 def test_no_corruption_of_a_checkpoint_is_loaded(
     tmp_path_factory: pytest.TempPathFactory, corruption: tuple[str, int, bytes]
 ) -> None:
-    import torch
-
     folder = tmp_path_factory.mktemp("checkpoints")
     whole = checkpoint.Checkpoint(5, {"weight": torch.arange(6.0).reshape(2, 3)}, {"lr": 0.1})
     checkpoint.save(folder, whole)
@@ -422,3 +427,89 @@ def test_no_corruption_of_counts_gives_anything_but_a_named_problem(
         assert "\n" not in str(error)  # noqa: PT017
         assert found
     shutil.rmtree(results.parent)
+
+
+@settings(max_examples=60)
+@given(corruption=corruptions)
+def test_no_corruption_of_a_study_gives_anything_but_a_named_problem(
+    tmp_path_factory: pytest.TempPathFactory, corruption: tuple[str, int, bytes]
+) -> None:
+    results = tmp_path_factory.mktemp("study") / "results"
+    place = Path("cifar10") / "plain20" / "short" / "seed0"
+    shutil.copytree(runner.RECORDED / place, results / place)
+    path = results / place / "evaluations" / "lesions.json"
+    corrupt(path, *corruption)
+    found = overview.verify(results)["problems"]
+    assert all("\n" not in item["problem"] for item in found)
+    try:
+        result_rows("claim_lesions", results)
+    except UserError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+        assert found
+    shutil.rmtree(results.parent)
+
+
+CROP = 28
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> ImageFolder:
+    root = make_imagenette(tmp_path_factory.mktemp("photographs"), train=1, val=1)
+    found = load("imagenette", root)
+    assert isinstance(found, ImageFolder)
+    return found
+
+
+@settings(max_examples=60)
+@given(corruption=corruptions)
+def test_no_corruption_of_kept_statistics_is_believed(
+    photographs: ImageFolder,
+    tmp_path_factory: pytest.TempPathFactory,
+    corruption: tuple[str, int, bytes],
+) -> None:
+    cache = tmp_path_factory.mktemp("cache")
+    whole = image_statistics.statistics(photographs, CROP, cache, workers=0, say=silent)
+    (path,) = (cache / "statistics").iterdir()
+    corrupt(path, *corruption)
+    again = image_statistics.statistics(photographs, CROP, cache, workers=0, say=silent)
+    for name, tensor in vars(whole).items():
+        assert torch.equal(getattr(again, name), tensor), name
+    shutil.rmtree(cache)
+
+
+@settings(max_examples=80)
+@given(corruption=corruptions)
+def test_no_corruption_of_a_photograph_gives_anything_but_one_line(
+    photographs: ImageFolder,
+    tmp_path_factory: pytest.TempPathFactory,
+    corruption: tuple[str, int, bytes],
+) -> None:
+    path = tmp_path_factory.mktemp("photograph") / "one.JPEG"
+    shutil.copy(photographs.train.root / photographs.train.paths[0], path)
+    corrupt(path, *corruption)
+    try:
+        assert read_image(path).mode == "RGB"
+    except UserError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+        assert str(path) in str(error)  # noqa: PT017
+
+
+@settings(max_examples=80)
+@given(suffix=st.sampled_from([".safetensors", ".pth"]), corruption=corruptions)
+def test_no_corruption_of_weights_gives_anything_but_one_line(
+    tmp_path_factory: pytest.TempPathFactory, suffix: str, corruption: tuple[str, int, bytes]
+) -> None:
+    path = tmp_path_factory.mktemp("weights") / f"weights{suffix}"
+    state = {"conv1.weight": torch.ones(4, 3, 3, 3), "fc.bias": torch.zeros(10)}
+    if suffix == ".pth":
+        torch.save(state, path)
+    else:
+        save_file(state, path)
+    corrupt(path, *corruption)
+    try:
+        found = read_state(path)
+        fit("resnet18", found, str(path), 10)
+    except UserError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        raise AssertionError("two tensors are no ResNet-18")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -252,8 +253,17 @@ def _write(path: Path, data: ImageFolder, crop: int, found: _Examined) -> None:
         "digest": data.digest,
         "crop": str(crop),
         "unreadable": json.dumps(found.unreadable),
+        "sha256": _digest(found.statistics),
     }
     write_atomic(path, safetensors.torch.save(_tensors(found.statistics), note))
+
+
+def _digest(found: Statistics) -> str:
+    """Of the numbers: a flipped bit leaves most of them numbers."""
+    digest = hashlib.sha256()
+    for tensor in _tensors(found).values():
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _read(path: Path) -> tuple[Statistics, dict[str, str]]:
@@ -282,6 +292,8 @@ def _cached(path: Path, data: ImageFolder, crop: int, say: Say) -> _Examined | N
         found, note = _read(path)
         if (note.get("schema"), note.get("digest")) != (SCHEMA, data.digest):
             raise UserError(f"{path} is of another data set or version")
+        if note.get("sha256") != _digest(found):
+            raise UserError(f"{path} is damaged")
         if found.mean.shape[0] != crop:
             raise UserError(f"{path} is of another crop than {crop}")
         unreadable = tuple((str(part), str(name)) for part, name in json.loads(note["unreadable"]))
