@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from resnet_repro.artifacts import Artifact
 from resnet_repro.errors import UserError
-from resnet_repro.records import schema, store
+from resnet_repro.records import store
 from resnet_repro.records.evaluations import (
     CENTER,
     DENSE,
@@ -22,9 +22,6 @@ from resnet_repro.records.evaluations import (
     read_ensembles,
     read_evaluations,
 )
-
-if TYPE_CHECKING:  # frames are built of what is here
-    from resnet_repro.report.frames import Frames
 
 ENSEMBLES = (
     "dataset",
@@ -132,28 +129,3 @@ def evaluations_wanted(artifact: Artifact) -> tuple[str, ...]:
 def studies_wanted(artifact: Artifact) -> tuple[str, ...]:
     """The studies among them: an artifact that wants some shows runs that have them all."""
     return tuple(name for name in evaluations_wanted(artifact) if name in STUDIES)
-
-
-def lacking_evaluations(artifact: Artifact, frames: Frames) -> list[tuple[schema.RunId, str]]:
-    """Each finished run that an artifact wants evaluated and nobody has, with the command.
-
-    An ensemble is none of a single run, so an artifact of ensembles lacks none here. A run that
-    kept no weights cannot be studied any more, and lacks nothing either.
-    """
-    if artifact.ensemble:
-        return []
-    found = []
-    for evaluation in evaluations_wanted(artifact):
-        metric = next(m for m, (name, _) in EVALUATED.items() if name == evaluation)
-        for arm in artifact.arms:
-            for row in frames.runs_of(arm.dataset, arm.name):
-                if evaluation not in CROPS and not _keeps_weights(row):
-                    continue
-                if unevaluated(row, metric):
-                    run = schema.RunId(arm.dataset, arm.name, row["protocol"], row["seed"])
-                    found.append((run, evaluate_command([str(run)], evaluation)))
-    return found
-
-
-def _keeps_weights(run: dict[str, Any]) -> bool:
-    return (Path(run["folder"]) / "weights.safetensors").is_file()

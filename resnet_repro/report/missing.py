@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from resnet_repro.artifacts import Arm, Artifact
 from resnet_repro.paper.published import BATCHES, ITERATIONS, published_for
 from resnet_repro.records.schema import RunId
-from resnet_repro.report.evaluated import lacking_evaluations
 from resnet_repro.report.frames import Frames
+from resnet_repro.report.lacking import lacking_evaluations
 from resnet_repro.report.pace import seconds_per_image
 from resnet_repro.report.render import Grid
 

@@ -8,8 +8,9 @@ import pandas as pd
 
 from resnet_repro.artifacts import Artifact
 from resnet_repro.paper.published import ITERATIONS, curve
-from resnet_repro.report.evaluated import evaluations_wanted, lacking_evaluations
+from resnet_repro.report.evaluated import evaluations_wanted
 from resnet_repro.report.frames import Frames, arms_shown, sort_protocols
+from resnet_repro.report.lacking import lacking_evaluations
 from resnet_repro.report.verdicts import WIDE, Spread
 
 IMAGE_DATA = ("imagenet", "imagenette", "image-folder")  # tested on a crop of a larger image
