@@ -28,7 +28,7 @@ from resnet_repro.evaluate.weights import LoadedRun, Published
 from resnet_repro.records import evaluations, provenance
 from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.records.store import file_digest
-from resnet_repro.train.device import Device, autocast, computing
+from resnet_repro.train.device import Device, autocast, computing, executed
 
 NAMES = {"center": evaluations.CENTER, "10": evaluations.TEN_CROP, "dense": evaluations.DENSE}
 
@@ -112,7 +112,8 @@ def evaluate(request: Request, device: Device, cache: Path, say: Say, step: Step
         spec_hash="",
         settings=_settings(request, runs, views, data),
         values=asdict(scores),
-        execution=_execution(request, runs, device, started),
+        execution=executed(device, started, _command(request, runs))
+        | {"batch_size": request.batch_size},
     )
     evaluation, path = _file(evaluation, runs)
     alone = published[0] if len(published) == 1 else None
@@ -235,25 +236,6 @@ def _network_member(network: str, source: str) -> dict[str, str]:
     if not path.is_file():
         return {"network": network, "weights": source}
     return {"network": network, "weights": path.name, "sha256": file_digest(path)}
-
-
-def _execution(
-    request: Request, runs: Sequence[LoadedRun], device: Device, started: str
-) -> dict[str, object]:
-    commit, dirty = provenance.commit()
-    return {
-        "versions": provenance.versions(),
-        "device": device.kind,
-        "device_name": device.name,
-        "precision": device.precision,
-        "threads": device.threads,
-        "batch_size": request.batch_size,
-        "commit": commit,
-        "dirty": dirty,
-        "command": _command(request, runs),
-        "started": started,
-        "ended": provenance.utc_now(),
-    }
 
 
 def _command(request: Request, runs: Sequence[LoadedRun]) -> str:

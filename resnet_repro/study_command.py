@@ -27,7 +27,7 @@ from resnet_repro.models import build
 from resnet_repro.models.names import CifarName, parse
 from resnet_repro.records import evaluations, provenance, store
 from resnet_repro.records.evaluations import Evaluation
-from resnet_repro.train.device import Device, computing
+from resnet_repro.train.device import Device, computing, executed
 
 LESION_IMAGES = 1_000  # the first test images; a CPU takes a minute or two over them
 PATH_IMAGES = 1_000  # the first test images
@@ -240,7 +240,9 @@ def study(
                 spec_hash=record.spec.hash,
                 settings=settings | {"dataset": data.name, "dataset_digest": data.digest},
                 values={key: _rounded(value) for key, value in values.items()},
-                execution=_execution(name, record, device, started),
+                execution=executed(
+                    device, started, f"python -m resnet_repro study {name} --run {record.run}"
+                ),
             )
             path = evaluations.write_evaluation(record.folder, evaluation)
             found.append((evaluation, path))
@@ -298,22 +300,6 @@ def _subject(record: store.Record, data: Dataset, device: Device) -> Subject:
     except RuntimeError as error:
         raise UserError(f"{path} does not fit {spec.network}: restore it or rerun") from error
     return Subject(record, trained.eval(), built(), source)
-
-
-def _execution(name: str, record: store.Record, device: Device, started: str) -> Settings:
-    commit, dirty = provenance.commit()
-    return {
-        "versions": provenance.versions(),
-        "device": device.kind,
-        "device_name": device.name,
-        "precision": device.precision,
-        "threads": device.threads,
-        "commit": commit,
-        "dirty": dirty,
-        "command": f"python -m resnet_repro study {name} --run {record.run}",
-        "started": started,
-        "ended": provenance.utc_now(),
-    }
 
 
 def _rounded(value: object) -> object:

@@ -11,7 +11,7 @@ import torch
 
 from resnet_repro import kernels as cpu_kernels
 from resnet_repro.errors import UserError
-from resnet_repro.records.provenance import processor_name
+from resnet_repro.records import provenance
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
@@ -42,7 +42,7 @@ class Device:
         """The processor's or accelerator's model name."""
         if self.kind == "cuda":
             return str(torch.cuda.get_device_name())
-        return processor_name()
+        return provenance.processor_name()
 
 
 def choose(
@@ -195,3 +195,20 @@ def autocast(device: Device) -> torch.autocast:
         enabled=device.precision == "bf16",
         cache_enabled=False,
     )
+
+
+def executed(device: Device, started: str, command: str) -> dict[str, object]:
+    """What the record of an evaluation says of how it was made; call it when that has ended."""
+    commit, dirty = provenance.commit()
+    return {
+        "versions": provenance.versions(),
+        "device": device.kind,
+        "device_name": device.name,
+        "precision": device.precision,
+        "threads": device.threads,
+        "commit": commit,
+        "dirty": dirty,
+        "command": command,
+        "started": started,
+        "ended": provenance.utc_now(),
+    }
