@@ -238,17 +238,21 @@ def execute(
     a run meets one (a full disk, say); the other runs are then saved and stopped.
     """
     from resnet_repro.train.distributed import ALONE
+    from resnet_repro.train.trainer import check_parts
 
     world = world or ALONE
-    if world.size > 1 and (settings.jobs > 1 or not of_photographs(request.artifact)):
-        raise UserError(
-            "several processes train an ImageNet network together; start CIFAR runs and --jobs "
-            "without torchrun"
-        )
 
     def usable() -> list[Planned]:
+        if world.size > 1 and (settings.jobs > 1 or not of_photographs(request.artifact)):
+            raise UserError(
+                "several processes train an ImageNet network together; start CIFAR runs and "
+                "--jobs without torchrun"
+            )
         planned = plan(request, settings.device.kind)
         refuse_unusable(planned)
+        for run in planned:
+            if run.state != "done":
+                check_parts(run.recipe, settings.device, world)
         return planned
 
     planned = world.first_does(usable)

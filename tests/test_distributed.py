@@ -213,6 +213,25 @@ def test_a_process_that_cannot_reach_the_others_says_so(
     assert said[-1].startswith(f"error: process {rank} of 2 cannot reach the others")
 
 
+def test_several_processes_need_devices_that_can_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="--device cuda or cpu"), distributed.joined("mps"):
+        raise AssertionError("nobody is met")
+
+
+def test_what_is_amiss_is_said_once(photographs: Path, tmp_path: Path) -> None:
+    words = run_words(tmp_path, photographs, "--protocol", "smoke", "--workers", "0")
+    for amiss, says in (
+        (("--accumulate", "64"), "divides"),
+        (("--precision", "tf32"), "tf32 exists on CUDA only"),
+    ):
+        process = torchrun(*words, *amiss)
+        out, _ = process.communicate(timeout=300)
+        assert process.returncode != 0
+        assert out.count("error: ") == out.count(says) == 1, out
+
+
 def test_shares_must_hold_whole_chunks() -> None:
     recipe = IMAGE_PROTOCOLS["paper"]
     cpu = choose("cpu", "fp32")

@@ -111,25 +111,30 @@ def run(
     if wandb != "disabled":
         require_wandb()
     with joined(device) as world:
-        settings = runner.Settings(
-            device=choose(
-                device,
-                precision,
-                kernels=kernels,
-                compile=compile,
-                graph=graph,
-                parts=accumulate,
-                workers=workers,
-                photographs=runner.of_photographs(experiment.artifact),
-            ),
-            data_root=data_root,
-            cache=cache_dir,
-            results=results_dir,
-            jobs=jobs,
-            checkpoint_seconds=checkpoint_every,
-            wandb=wandb if world.first else "disabled",
-            corrupt=corrupt,
-        )
+
+        def chosen() -> runner.Settings:
+            return runner.Settings(
+                device=choose(
+                    device,
+                    precision,
+                    kernels=kernels,
+                    compile=compile,
+                    graph=graph,
+                    parts=accumulate,
+                    workers=workers,
+                    photographs=runner.of_photographs(experiment.artifact),
+                ),
+                data_root=data_root,
+                cache=cache_dir,
+                results=results_dir,
+                jobs=jobs,
+                checkpoint_seconds=checkpoint_every,
+                wandb=wandb if world.first else "disabled",
+                corrupt=corrupt,
+            )
+
+        world.first_does(chosen)  # what is amiss with it is said once
+        settings = chosen()
         out = console() if world.first else Console(quiet=True)
         planned = world.first_does(lambda: runner.plan(request, settings.device.kind))
         if as_json:

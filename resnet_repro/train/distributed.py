@@ -88,8 +88,8 @@ def joined(device: str, meeting: datetime.timedelta | None = None) -> Iterator[W
     """Meet the processes that torchrun has started with this one; alone without torchrun.
 
     On CUDA each process takes the device of its number on its machine. Raises UserError when the
-    others cannot be reached within `meeting` (MEETING unless given), and Lost when one of them
-    ends before the run does.
+    others cannot be reached within `meeting` (MEETING unless given) and for devices of another
+    kind, and Lost when one of them ends before the run does.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or "RANK" not in os.environ:
@@ -97,6 +97,10 @@ def joined(device: str, meeting: datetime.timedelta | None = None) -> Iterator[W
         return
     rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
     cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    if device == "mps" or (device == "auto" and not cuda and torch.backends.mps.is_available()):
+        raise UserError(
+            "several processes compute on CUDA devices or on CPUs: give --device cuda or cpu"
+        )
     if cuda:
         if local >= torch.cuda.device_count():
             raise UserError(
