@@ -1,9 +1,10 @@
 """A run as it lies on disk while it goes on, beside the paper's curve at the same iteration.
 
 Two commands show it. `watch` follows a run from outside, whoever started it and in whatever
-terminal, and `run --watch` shows the same in the process that trains. Both read the run's record
-and nothing else: its tables are replaced whole with every row, so a reader never meets half of
-one, cannot disturb the training, and sees also what was recorded before a run was resumed. A run
+terminal, and `run --watch` shows the same in the process that trains. Both read the run's record,
+and after a minute's silence try its lock for a moment. The record's tables are replaced whole with
+every row, so a reader never meets half of one, does not disturb the training, and sees also what
+was recorded before a run was resumed. A run
 of hours is thus looked in on and left again, which a picture in the training process alone would
 not allow. Errors are in %, times in seconds. Nothing here needs torch.
 """

@@ -218,6 +218,14 @@ def test_several_processes_need_devices_that_can_meet(monkeypatch: pytest.Monkey
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UserError, match="--device cuda or cpu"), distributed.joined("mps"):
         raise AssertionError("nobody is met")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(distributed, "MEETING", datetime.timedelta(seconds=1))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MASTER_PORT", str(free.getsockname()[1]))
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    with pytest.raises(UserError, match="cannot reach the others"), distributed.joined("auto"):
+        raise AssertionError("nobody is met")
 
 
 def test_what_is_amiss_is_said_once(photographs: Path, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_a_run_without_the_evaluation_is_missing_with_the_command_for_it(tmp_pat
     assert (row.ours.mean, row.seeds) == (24.5, (0,))  # the other seed is not counted as lost
     assert row_of(TABLE3, found, "resnet50", "ten_crop_top5_error").ours.verdict == "missing"
     [note] = [n for n in table(TABLE3, found).notes if "not evaluated yet" in n]
-    command = "python -m resnet_repro evaluate --run imagenet/{} --crops 10"
+    command = "python -m resnet_repro evaluate --run RESULTS/imagenet/{} --crops 10"
     for run in ("resnet34-B/paper/seed1", "resnet50/paper/seed0"):
         assert f"`{command.format(run)}`" in note
     assert note.count("`") == 4
@@ -527,8 +527,11 @@ def test_the_results_page_shows_them_all_and_what_is_wanting(tmp_path: Path) -> 
     assert "`python -m resnet_repro evaluate --run RUN --crops dense` (table4)" in tail
     assert "wants an ensemble" not in tail
     bare = results_page(where, [], frames(tmp_path / "none"), tmp_path / "figures")
-    runs = [f"--run imagenet/{a.name}/paper/seed0" for a in TABLE5.arms]
-    assert f"evaluate {' '.join(runs)} --run imagenet/resnet152/paper/seed1 --crops dense`" in bare
+    runs = [f"--run RESULTS/imagenet/{a.name}/paper/seed0" for a in TABLE5.arms]
+    assert (
+        f"evaluate {' '.join(runs)} --run RESULTS/imagenet/resnet152/paper/seed1 --crops dense`"
+        in bare
+    )
 
 
 REPORT = """

@@ -158,7 +158,7 @@ def run(
 
 def _hint(out: Console, planned: Sequence[runner.Planned], device: str) -> None:
     """Where a time is unknown: how to make it known."""
-    if runner.total_seconds(planned) is None:
+    if any(p.seconds is None and p.state in ("missing", "partial") for p in planned):
         out.print(
             f"no such network has finished a run on a {device} here yet: a short one tells the "
             "time, such as with --iterations 50 and one of --arms",

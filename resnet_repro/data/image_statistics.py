@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,7 +24,7 @@ from resnet_repro.data.image_folder import ImageFolder, without
 from resnet_repro.errors import UserError
 from resnet_repro.records.files import write_atomic
 
-SCHEMA = "1"
+SCHEMA = "2"
 TEST_SIDE = 256  # shorter side of the mean image's and of the centre crop's images, at crop 224
 _BATCH = 64  # images a worker sums before it hands over
 _INTERVAL = 5.0  # seconds between two words on the progress
@@ -253,14 +253,15 @@ def _write(path: Path, data: ImageFolder, crop: int, found: _Examined) -> None:
         "digest": data.digest,
         "crop": str(crop),
         "unreadable": json.dumps(found.unreadable),
-        "sha256": _digest(found.statistics),
     }
+    note["sha256"] = _digest(found.statistics, note)
     write_atomic(path, safetensors.torch.save(_tensors(found.statistics), note))
 
 
-def _digest(found: Statistics) -> str:
-    """Of the numbers: a flipped bit leaves most of them numbers."""
-    digest = hashlib.sha256()
+def _digest(found: Statistics, note: Mapping[str, str]) -> str:
+    """Of the numbers, as a flipped bit leaves most of them numbers, and of the note."""
+    told = {key: value for key, value in note.items() if key != "sha256"}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     for tensor in _tensors(found).values():
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
@@ -292,7 +293,7 @@ def _cached(path: Path, data: ImageFolder, crop: int, say: Say) -> _Examined | N
         found, note = _read(path)
         if (note.get("schema"), note.get("digest")) != (SCHEMA, data.digest):
             raise UserError(f"{path} is of another data set or version")
-        if note.get("sha256") != _digest(found):
+        if note.get("sha256") != _digest(found, note):
             raise UserError(f"{path} is damaged")
         if found.mean.shape[0] != crop:
             raise UserError(f"{path} is of another crop than {crop}")

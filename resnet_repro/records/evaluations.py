@@ -8,11 +8,13 @@ from instead. An ensemble has several runs and lies beside the arms, in
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from resnet_repro.errors import UserError
 from resnet_repro.records.files import read_json, write_json
@@ -48,6 +50,28 @@ STUDIES = tuple(dict.fromkeys(name for name, _ in STUDIED.values()))
 EVALUATED = ERRORS | STUDIED
 
 
+# Of each study: its lists of values, and the settings that are as long, from the outside in; a
+# list without one has any length.
+ANY = ""
+LISTS: dict[str, dict[str, tuple[str, ...]]] = {
+    LESIONS: {
+        "deleted_errors": ("blocks",),
+        "swapped_errors": ("pairs",),
+        "random_errors": (ANY, ANY),
+    },
+    GRADIENTS: {
+        "initial_norms": ("layers",),
+        "trained_norms": ("layers",),
+        "initial_correlations": ("blocks", "lags"),
+        "trained_correlations": ("blocks", "lags"),
+        "white_noise": ("lags",),
+        "brown_noise": ("lags",),
+    },
+    IDENTITY: {"deepened_errors": ("depths",)},
+    PATH: {"kept": ("kept_blocks",), "shortcuts": ("blocks",), "shares": ("blocks",)},
+}
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """One evaluation; errors in %.
@@ -61,6 +85,18 @@ class Evaluation:
     settings: Mapping[str, object]
     values: Mapping[str, object]
     execution: Mapping[str, object]
+
+    @property
+    def digest(self) -> str:
+        """Of everything in it, as JSON would hold it."""
+        text = json.dumps(asdict(self), sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def listed(self, name: str) -> list[Any]:
+        """The value or, where there is none, the setting of that name, which is a list."""
+        found = self.values.get(name, self.settings.get(name))
+        assert isinstance(found, list)  # read_evaluation checked it
+        return found
 
     def number(self, name: str) -> float:
         """The value of that name as a number; NaN when it is absent or a list."""
@@ -100,8 +136,12 @@ def write_ensemble(results: Path, dataset: str, evaluation: Evaluation) -> Path:
 
 
 def read_evaluation(path: Path) -> Evaluation:
-    """One evaluation. Raises UserError when the file is unreadable or not in the schema."""
+    """One evaluation.
+
+    Raises UserError when the file is unreadable, not in the schema, or not as it was written.
+    """
     value = read_json(path)
+    digest = value.pop("sha256", None)
     if value.pop("schema", None) != SCHEMA:
         raise UserError(f"{path}: another schema than {SCHEMA}")
     names = {f.name for f in fields(Evaluation)}
@@ -118,7 +158,13 @@ def read_evaluation(path: Path) -> Evaluation:
     if name != path.stem:
         raise UserError(f"{path} holds the evaluation '{name}': name the file after it")
     _check_values(values, path)
-    return Evaluation(name, spec_hash, settings, values, execution)
+    found = Evaluation(name, spec_hash, settings, values, execution)
+    for key, sizes in LISTS.get(name, {}).items():
+        if not _has_shape(values.get(key), [size and settings.get(size) for size in sizes]):
+            raise UserError(f"{path}: {key} is no list of the right length: make the study again")
+    if digest != found.digest:
+        raise UserError(f"{path}: changed since it was written: restore it or make it again")
+    return found
 
 
 def find_evaluations(record: Path) -> list[Path]:
@@ -146,12 +192,11 @@ def read_ensembles(results: Path) -> list[tuple[str, Path, Evaluation]]:
 
 def _write(path: Path, evaluation: Evaluation) -> Path:
     _check_values(evaluation.values, path)
-    value = {"schema": SCHEMA, **asdict(evaluation)}
     try:
-        json.dumps(value, allow_nan=False)
+        digest = evaluation.digest
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: JSON cannot hold its settings or execution: {error}") from error
-    write_json(path, value)
+    write_json(path, {"schema": SCHEMA, "sha256": digest, **asdict(evaluation)})
     return path
 
 
@@ -159,6 +204,17 @@ def _check_values(values: Mapping[str, object], path: Path) -> None:
     for name, value in values.items():
         if any(not _is_finite(number) for number in _flat(value)):
             raise UserError(f"{path}: {name} is not a finite number or a list of them")
+
+
+def _has_shape(value: object, sizes: Sequence[object]) -> bool:
+    """Whether a value is lists within lists, as long as the sizes are, with numbers within."""
+    if not sizes:
+        return not isinstance(value, list)
+    first, *rest = sizes
+    if not isinstance(value, list) or not (first == ANY or isinstance(first, list)):
+        return False
+    fits = not isinstance(first, list) or len(first) == len(value)
+    return fits and all(_has_shape(item, rest) for item in value)
 
 
 def _flat(value: object) -> Iterator[object]:

@@ -110,9 +110,9 @@ def settings_words(evaluation: Evaluation) -> str:
 def evaluate_command(runs: Sequence[str], evaluation: str) -> str:
     """What evaluates runs, named as dataset/arm/protocol/seedK; several are an ensemble.
 
-    Of a study each is one by itself.
+    Of a study each is one by itself. RESULTS stands for the folder that holds them.
     """
-    words = " ".join(f"--run {run}" for run in runs)
+    words = " ".join(f"--run RESULTS/{run}" for run in runs)
     if evaluation not in CROPS:
         return f"python -m resnet_repro study {evaluation} {words}"
     return f"python -m resnet_repro evaluate {words} --crops {CROPS[evaluation]}"

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from resnet_repro.records.evaluations import IDENTITY, Evaluation
 from resnet_repro.report.figures import finish, new_figure, style
 from resnet_repro.report.frames import View
-from resnet_repro.report.studied import as_list, look, studied, studied_caption
+from resnet_repro.report.studied import look, studied, studied_caption
 
 PLAIN, RESIDUAL = "plain net, as trained", "residual net, as trained"
 DEEPENED, FOUND = "the same net, deepened", "what training found at each depth"
@@ -88,6 +88,6 @@ def _draw(ax: Axes, nets: Sequence[Deepened]) -> None:
 def _deepened(network: str, evaluation: Evaluation) -> Deepened:
     return Deepened(
         network,
-        depths=tuple(as_list(evaluation.settings["depths"])),
-        errors=tuple(as_list(evaluation.values["deepened_errors"])),
+        depths=tuple(evaluation.listed("depths")),
+        errors=tuple(evaluation.listed("deepened_errors")),
     )

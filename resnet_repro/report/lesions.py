@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from resnet_repro.records.evaluations import LESIONS, Evaluation
 from resnet_repro.report.figures import colour, finish, new_figure, style
 from resnet_repro.report.frames import View
-from resnet_repro.report.studied import as_list, key, line, look, studied, studied_caption
+from resnet_repro.report.studied import key, line, look, studied, studied_caption
 
 WHOLE = "thin: the whole network"
 EACH = "dots: single draws"
@@ -102,13 +102,12 @@ def _name(ax: Axes, names: Sequence[str], what: str) -> None:
 
 
 def _lesioned(network: str, evaluation: Evaluation) -> Lesioned:
-    told, values = evaluation.settings, evaluation.values
     return Lesioned(
         network=network,
-        blocks=tuple(as_list(told["blocks"])),
-        pairs=tuple((a, b) for a, b in as_list(told["pairs"])),
+        blocks=tuple(evaluation.listed("blocks")),
+        pairs=tuple((a, b) for a, b in evaluation.listed("pairs")),
         intact=evaluation.number("intact_error"),
-        deleted=tuple(as_list(values["deleted_errors"])),
-        random=tuple(tuple(draws) for draws in as_list(values["random_errors"])),
-        swapped=tuple(as_list(values["swapped_errors"])),
+        deleted=tuple(evaluation.listed("deleted_errors")),
+        random=tuple(tuple(draws) for draws in evaluation.listed("random_errors")),
+        swapped=tuple(evaluation.listed("swapped_errors")),
     )

@@ -12,11 +12,11 @@ from matplotlib.ticker import MaxNLocator
 from resnet_repro.records.evaluations import PATH, Evaluation
 from resnet_repro.report.figures import finish, new_figure, style
 from resnet_repro.report.frames import View
-from resnet_repro.report.studied import as_list, key, look, studied, studied_caption
+from resnet_repro.report.studied import key, look, studied, studied_caption
 
 READING = (
     "Left: the cosine between a block's input, by way of the shortcut where there is one, and its "
-    "output; 1 is an identity, and where a plain block changes the shape there is nothing to "
+    "output; an identity has 1, and where a plain block changes the shape there is nothing to "
     "compare. Right: mean square of the shortcut's signal over the sum of its and F(x)'s; a plain "
     "block has no shortcut."
 )
@@ -72,11 +72,10 @@ def draw_path(found: Sequence[Signals], title: str, text: str) -> Figure:
 
 
 def _path(network: str, evaluation: Evaluation) -> Signals:
-    told, values = evaluation.settings, evaluation.values
-    kept = dict(zip(as_list(told["kept_blocks"]), as_list(values["kept"]), strict=True))
-    has_shortcuts = any(as_list(values["shortcuts"]))
+    kept = dict(zip(evaluation.listed("kept_blocks"), evaluation.listed("kept"), strict=True))
+    has_shortcuts = any(evaluation.listed("shortcuts"))
     return Signals(
         network,
-        kept=tuple(kept.get(block, math.nan) for block in as_list(told["blocks"])),
-        shares=tuple(as_list(values["shares"])) if has_shortcuts else (),
+        kept=tuple(kept.get(block, math.nan) for block in evaluation.listed("blocks")),
+        shares=tuple(evaluation.listed("shares")) if has_shortcuts else (),
     )

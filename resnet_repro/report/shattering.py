@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from resnet_repro.records.evaluations import GRADIENTS, Evaluation
 from resnet_repro.report.figures import finish, new_figure, style
 from resnet_repro.report.frames import View
-from resnet_repro.report.studied import as_list, key, look, studied, studied_caption
+from resnet_repro.report.studied import key, look, studied, studied_caption
 
 Rows = tuple[tuple[float, ...], ...]
 
@@ -111,14 +111,13 @@ def _noise(ax: Axes, one: Shattered) -> None:
 
 
 def _shattered(network: str, evaluation: Evaluation) -> Shattered:
-    values = evaluation.values
     return Shattered(
         network=network,
-        lags=tuple(as_list(evaluation.settings["lags"])),
+        lags=tuple(evaluation.listed("lags")),
         states={
-            INITIAL: tuple(tuple(row) for row in as_list(values["initial_correlations"])),
-            TRAINED: tuple(tuple(row) for row in as_list(values["trained_correlations"])),
+            INITIAL: tuple(tuple(row) for row in evaluation.listed("initial_correlations")),
+            TRAINED: tuple(tuple(row) for row in evaluation.listed("trained_correlations")),
         },
-        white=tuple(as_list(values["white_noise"])),
-        brown=tuple(as_list(values["brown_noise"])),
+        white=tuple(evaluation.listed("white_noise")),
+        brown=tuple(evaluation.listed("brown_noise")),
     )

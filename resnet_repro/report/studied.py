@@ -49,9 +49,3 @@ def line(network: str) -> dict[str, Any]:
 def key(network: str) -> Artist:
     """Its entry in a legend."""
     return Line2D([], [], label=network_label(network), **look(network))
-
-
-def as_list(value: object) -> list[Any]:
-    """What a study filed as a list."""
-    assert isinstance(value, list)
-    return value

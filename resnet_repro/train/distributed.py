@@ -96,11 +96,13 @@ def joined(device: str, meeting: datetime.timedelta | None = None) -> Iterator[W
         yield ALONE
         return
     rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
-    cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
-    if device == "mps" or (device == "auto" and not cuda and torch.backends.mps.is_available()):
-        raise UserError(
+    cuda = device in ("auto", "cuda") and torch.cuda.is_available()
+    if device == "mps":
+        refusal = UserError(
             "several processes compute on CUDA devices or on CPUs: give --device cuda or cpu"
         )
+        refusal.told = rank > 0  # the first says it
+        raise refusal
     if cuda:
         if local >= torch.cuda.device_count():
             raise UserError(

@@ -66,7 +66,7 @@ def _only_one(folder: Path) -> Iterator[None]:
     lock = filelock.FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=1)  # `watch` may try it for a moment
     except filelock.Timeout:
         raise Busy(f"another process is training this run ({folder})") from None
     except OSError as error:
