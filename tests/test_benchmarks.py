@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import multiprocessing
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from benchmarks import cifar, files, table
+from benchmarks import cifar, files, images, table
 from benchmarks.cifar import OUT
 from benchmarks.contestant import OURS, PEER, USUAL, OurLoop, SetUp, answer
 from benchmarks.floor import ELEMENT_BYTES, Maps, Rates, Work, conv_bytes, conv_maps, floor
@@ -328,3 +329,5 @@ def test_the_pages_show_what_was_measured() -> None:
     assert between(REPO / "README.md", "bench").strip() == measured.strip()
     kernels = (OUT / "kernels.md").read_text()
     assert between(REPO / "docs" / "performance.md", "kernels").strip() == kernels.strip()
+    photographs = images.markdown(json.loads((OUT / "images.json").read_text()))
+    assert between(REPO / "docs" / "performance.md", "images").strip() == photographs.strip()

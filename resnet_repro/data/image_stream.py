@@ -177,8 +177,11 @@ class ImageStream:
         `iteration`, of the shape (), must be the one last prepared. It is not looked at, as it
         may lie on the device, and nothing here waits for that.
         """
-        x = self.images.float() - self.mean
-        x = torch.where(self.flips, x.flip(2), x) + self.shifts  # the mean is mirrored along
+        # Mirrored as bytes, the mean along with its image, and computed in place: on a processor
+        # the memory of each further array of floats takes longer than what is computed in it.
+        images = torch.where(self.flips, self.images.flip(2), self.images)
+        mean = torch.where(self.flips, self.mean.flip(1), self.mean)
+        x = images.float().sub_(mean).add_(self.shifts)
         return self._finish(x), self.labels.clone()
 
     def train_batch(self, iteration: int) -> tuple[Tensor, Tensor]:
@@ -235,7 +238,7 @@ class ImageStream:
         keys = ([split.paths[image] for image in chunk] for chunk in chunks)
         for images in self._load(_Centres(split.root, self.crop), keys):
             raw = images.to(self.device, non_blocking=self.device.type == "cuda")
-            yield self._finish(raw.float() - self.mean)
+            yield self._finish(raw.float().sub_(self.mean))
 
     def _load(self, items: _Crops | _Centres, keys: Iterator[list[Any]]) -> Iterator[Tensor]:
         return loader(
@@ -253,9 +256,9 @@ class ImageStream:
         place.copy_(values.view_as(place), non_blocking=cuda)
 
     def _finish(self, x: Tensor) -> Tensor:
-        """Divide where asked: (N, H, W, 3) to (N, 3, H, W), channels last."""
+        """Divide `x` itself where asked: (N, H, W, 3) to (N, 3, H, W), channels last."""
         if self.scale is not None:
-            x = x / self.scale
+            x.div_(self.scale)
         return x.permute(0, 3, 1, 2)
 
 
