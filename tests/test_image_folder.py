@@ -448,6 +448,7 @@ class TestLoader:
         with pytest.raises(RuntimeError, match="ours"):
             list(load_all([["defect"]], workers))
 
+    @pytest.mark.usefixtures("_no_handler_of_torchs")
     def test_a_killed_worker_ends_the_run(self) -> None:
         before = set(multiprocessing.active_children())
         batches = load_all([[n] for n in range(10**6)], 2)

@@ -483,6 +483,7 @@ class TestStream:
         path.write_bytes(whole)
         stream.prepare(0)
 
+    @pytest.mark.usefixtures("_no_handler_of_torchs")
     def test_a_killed_worker_ends_the_run(self, make: Make) -> None:
         before = set(multiprocessing.active_children())
         stream = make(workers=1)

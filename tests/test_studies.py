@@ -277,8 +277,17 @@ def study(results: Path, fake: Fake, rise: float, correlation: float) -> None:
     gradients = Evaluation(
         "gradients",
         spec_hash,
-        {"circles": 1, "points": 32, "bn": "calibrated+moving", "lags": [0, 1]},
         {
+            "circles": 1,
+            "points": 32,
+            "bn": "calibrated+moving",
+            "layers": ["a.conv1", "a.conv2"],
+            "blocks": ["a", "b"],
+            "lags": [0, 1],
+        },
+        {
+            "initial_norms": [1.0, 2.0],
+            "trained_norms": [1.0, 2.0],
             "initial_correlations": rows,
             "trained_correlations": rows,
             "initial_correlation": correlation,
@@ -436,5 +445,7 @@ def test_a_run_with_weights_that_nobody_studied_is_named(tmp_path: Path) -> None
     write(tmp_path, Fake("plain20"), Fake("resnet20"))
     (Fake("plain20").run.folder(tmp_path) / "weights.safetensors").write_bytes(b"")
     told = " ".join(table(LESIONS.artifact, read_frames([tmp_path])).notes)
-    assert "`python -m resnet_repro study lesions --run cifar10/plain20/paper/seed0`" in told
+    assert (
+        "`python -m resnet_repro study lesions --run RESULTS/cifar10/plain20/paper/seed0`" in told
+    )
     assert "resnet20/paper" not in told

@@ -22,6 +22,7 @@ from resnet_repro.records.evaluations import (
     read_ensembles,
     read_evaluations,
 )
+from resnet_repro.records.schema import RunId
 
 ENSEMBLES = (
     "dataset",
@@ -107,12 +108,17 @@ def settings_words(evaluation: Evaluation) -> str:
     return "; ".join(f"{name} {value}" for name, value in parts.items() if value != "")
 
 
-def evaluate_command(runs: Sequence[str], evaluation: str) -> str:
-    """What evaluates runs, named as dataset/arm/protocol/seedK; several are an ensemble.
+def below(run: RunId) -> str:
+    """A run's folder as a command to a reader names it; RESULTS is the folder of all."""
+    return f"RESULTS/{run}"
 
-    Of a study each is one by itself. RESULTS stands for the folder that holds them.
+
+def evaluate_command(runs: Sequence[str], evaluation: str) -> str:
+    """What evaluates runs, given by their folders; several are an ensemble.
+
+    Of a study each is one by itself.
     """
-    words = " ".join(f"--run RESULTS/{run}" for run in runs)
+    words = " ".join(f"--run {run}" for run in runs)
     if evaluation not in CROPS:
         return f"python -m resnet_repro study {evaluation} {words}"
     return f"python -m resnet_repro evaluate {words} --crops {CROPS[evaluation]}"

@@ -10,6 +10,7 @@ from resnet_repro.records.evaluations import EVALUATED
 from resnet_repro.records.schema import RunId
 from resnet_repro.report.evaluated import (
     CROPS,
+    below,
     evaluate_command,
     evaluations_wanted,
     unevaluated,
@@ -34,7 +35,7 @@ def lacking_evaluations(artifact: Artifact, frames: Frames) -> list[tuple[RunId,
                     continue
                 if unevaluated(row, metric):
                     run = RunId(arm.dataset, arm.name, row["protocol"], row["seed"])
-                    found.append((run, evaluate_command([str(run)], evaluation)))
+                    found.append((run, evaluate_command([below(run)], evaluation)))
     return found
 
 

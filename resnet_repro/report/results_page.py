@@ -19,7 +19,7 @@ from resnet_repro.records.schema import RunId
 from resnet_repro.report import render
 from resnet_repro.report.claims import ClaimRow
 from resnet_repro.report.copies import NOTE, TITLE, Reported, copies_grid, reported
-from resnet_repro.report.evaluated import CROPS, evaluate_command, evaluations_wanted
+from resnet_repro.report.evaluated import CROPS, below, evaluate_command, evaluations_wanted
 from resnet_repro.report.frames import Frames, arms_shown
 from resnet_repro.report.missing import (
     NOT_MEASURED,
@@ -248,7 +248,7 @@ def _missing_tests(shown: Sequence[Artifact], frames: Frames) -> list[str]:
     wanted = [a for a in shown if a.ensemble and not _recorded(a, frames)]
     for artifact in wanted:
         runs = [
-            str(RunId(arm.dataset, arm.name, artifact.protocol, seed))
+            below(RunId(arm.dataset, arm.name, artifact.protocol, seed))
             for arm in artifact.arms
             for seed in range(arm.seeds)
         ]
