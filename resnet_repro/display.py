@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from rich.console import Console
@@ -49,12 +48,7 @@ class RunDisplay:
         self.progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         self.progress.stop()
 
     def say(self, text: str) -> None:
@@ -104,13 +98,8 @@ class CurveDisplay:
         self.screen.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.screen.__exit__(kind, error, traceback)
+    def __exit__(self, *error: Any) -> None:
+        self.screen.__exit__(*error)
 
     def say(self, text: str) -> None:
         """A line of text."""
