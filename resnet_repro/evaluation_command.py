@@ -18,7 +18,7 @@ import torch
 
 from resnet_repro.data import image_folder
 from resnet_repro.data.image_folder import ImageFolder
-from resnet_repro.data.image_statistics import Statistics, statistics
+from resnet_repro.data.image_statistics import Corrupt, Statistics, examine, readable
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate import images, weights
 from resnet_repro.evaluate.crops import PAPER_CROP, Views, views_for
@@ -51,6 +51,7 @@ class Request:
     dataset: str | None = None  # None: the runs', or imagenet
     data_root: Path | None = None
     batch_size: int = images.BATCH
+    corrupt: Corrupt = "fail"  # files that are no image: an end, or left out
 
 
 @dataclass(frozen=True)
@@ -83,17 +84,26 @@ def evaluate(request: Request, device: Device, cache: Path, say: Say, step: Step
 
     own_mean = bool(request.networks) and request.mean != "torchvision"
     if request.bn == "recomputed" or own_mean or any(run.statistics is None for run in runs):
-        data = image_folder.load(dataset, request.data_root, say=say)
+        listed = image_folder.load(dataset, request.data_root, say=say)
     else:
-        data = images.validation(dataset, request.data_root, say)
+        listed = image_folder.validation(dataset, request.data_root, say=say)
 
-    loaded = [weights.load(*network, len(data.classes)) for network in request.networks]
+    loaded = [weights.load(*network, len(listed.classes)) for network in request.networks]
     published = [each.published for each in loaded]
     views = _views(request, crop, published)
 
     @once
-    def computed() -> Statistics:  # reads every image: after all that could be wrong
-        return statistics(data, crop, cache, workers=device.workers, say=say)
+    def examined() -> tuple[ImageFolder, Statistics]:  # after all that could be wrong
+        return examine(listed, crop, cache, request.corrupt, workers=device.workers, say=say)
+
+    def computed() -> Statistics:
+        return examined()[1]
+
+    data = listed  # `fail` reads no image before its turn
+    if request.corrupt == "skip" and len(listed.train):
+        data = examined()[0]
+    elif request.corrupt == "skip":
+        data = readable(listed, workers=device.workers, say=say)
 
     members = [
         Member(
@@ -113,7 +123,7 @@ def evaluate(request: Request, device: Device, cache: Path, say: Say, step: Step
         settings=_settings(request, runs, views, data),
         values=asdict(scores),
         execution=executed(device, started, _command(request, runs))
-        | {"batch_size": request.batch_size},
+        | {"batch_size": request.batch_size, "skipped_images": list(data.skipped)},
     )
     evaluation, path = _file(evaluation, runs)
     alone = published[0] if len(published) == 1 else None
@@ -247,7 +257,7 @@ def _command(request: Request, runs: Sequence[LoadedRun]) -> str:
     if request.sizes:
         words.append("--sizes " + ",".join(str(size) for size in request.sizes))
     usual = Request()
-    for option in ("crop", "bn", "mean", "dataset"):
+    for option in ("crop", "bn", "mean", "dataset", "corrupt"):
         value = getattr(request, option)
         if value != getattr(usual, option):
             words.append(f"--{option} {value}")

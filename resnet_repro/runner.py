@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from resnet_repro.artifacts import Arm, Artifact
 from resnet_repro.errors import UserError
@@ -29,6 +29,7 @@ from resnet_repro.train.recipe import (
 from resnet_repro.workers import Emit, in_turn, side_by_side
 
 if TYPE_CHECKING:
+    from resnet_repro.data.image_statistics import Corrupt
     from resnet_repro.train.device import Device
     from resnet_repro.train.distributed import World
     from resnet_repro.train.job import Job
@@ -213,7 +214,7 @@ class Settings:
     jobs: int = 1
     checkpoint_seconds: float = 30.0
     wandb: str = "disabled"  # or offline, online
-    corrupt: Literal["fail", "skip"] = "fail"  # image files that cannot be read
+    corrupt: Corrupt = "fail"  # image files that cannot be read
 
 
 def of_photographs(artifact: Artifact) -> bool:
@@ -303,7 +304,7 @@ def _job(request: Request, run: Planned, data: Data, settings: Settings) -> Job:
     )
 
 
-def rerun_command(request: Request, planned: Planned, corrupt: str = "fail") -> str:
+def rerun_command(request: Request, planned: Planned, corrupt: Corrupt = "fail") -> str:
     """The command that repeats one run; folders are the user's own and left out."""
     words = ["python -m resnet_repro run", request.artifact.name, "--arms", planned.arm.name]
     words += ["--seeds", str(planned.run.seed)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import pickle
+import shutil
 import urllib.error
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from torchvision.models import resnet18 as torchvision_resnet18
 
 from resnet_repro import evaluation_command
 from resnet_repro.cli import main
+from resnet_repro.data import image_folder
 from resnet_repro.data.image_folder import ImageFolder, split_from
 from resnet_repro.data.image_statistics import Statistics
 from resnet_repro.errors import UserError
@@ -469,6 +471,44 @@ def test_another_mean_is_taken_from_the_training_images(
     assert "reading all 24 images" in said
 
 
+@pytest.fixture
+def damaged(root: Path, tmp_path: Path) -> Path:
+    """The images and, in the first class of each part, one that is none."""
+    for part in ("train", "val"):
+        shutil.copytree(root / part, tmp_path / "damaged" / part)
+        (tmp_path / "damaged" / part / CLASSES[0] / "bad.png").write_bytes(b"no image")
+    return tmp_path / "damaged"
+
+
+@pytest.mark.parametrize("more", [[], ["--bn", "recomputed"], ["--mean", "pixel"]])
+def test_files_that_are_no_image_are_fatal_or_left_out(
+    more: list[str],
+    file: Path,
+    root: Path,
+    damaged: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without training images, with them, and where their mean is kept from before."""
+    words = ["--arch", "resnet18-B", "--weights", str(file), "--dataset", "image-folder", "--json"]
+    words += ["--crop", "32", "--cache-dir", str(tmp_path / "cache"), *more]
+    assert main(options(damaged, *words)) == 2
+    assert "bad.png" in capsys.readouterr().err.splitlines()[-1]
+    assert main(options(damaged, *words, "--corrupt", "skip")) == 0
+    shown, said = capsys.readouterr()
+    read = ["train", "val"] if more else ["val"]
+    for part in ("train", "val"):
+        name = str(damaged / part / CLASSES[0] / "bad.png")
+        assert said.count(name) == read.count(part)
+    found = json.loads(shown)
+    assert found["execution"]["skipped_images"] == [f"{p}/{CLASSES[0]}/bad.png" for p in read]
+    assert found["execution"]["command"].endswith(" --corrupt skip")
+    assert main(options(root, *words)) == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert (found["values"], found["settings"]) == (whole["values"], whole["settings"])
+    assert whole["execution"]["skipped_images"] == []
+
+
 def test_several_networks_are_an_ensemble(
     file: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -491,12 +531,12 @@ def test_beside_torchvisions_weights_stands_what_it_publishes(
         asked.update(how, url=url)
         return state
 
-    def thousand(*args: object) -> ImageFolder:
+    def thousand(*args: object, **how: object) -> ImageFolder:
         split = split_from(root / "val", CLASSES)
         return ImageFolder("imagenet", split, split, tuple(str(n) for n in range(1000)))
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", cached)
-    monkeypatch.setattr(images, "validation", thousand)
+    monkeypatch.setattr(image_folder, "validation", thousand)
     request = Request(networks=(("resnet18-B", "torchvision"),), data_root=root)
     steps = Steps(Console(quiet=True))
     shown = evaluation_command.evaluate(request, choose("cpu"), root, steps.say, steps.step)

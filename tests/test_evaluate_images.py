@@ -20,7 +20,13 @@ from torchvision.transforms._presets import (  # type: ignore[import-untyped, un
     ImageClassification,
 )
 
-from resnet_repro.data.image_folder import IMAGENETTE, ImageSplit, class_folders, split_from
+from resnet_repro.data.image_folder import (
+    IMAGENETTE,
+    ImageSplit,
+    class_folders,
+    split_from,
+    validation,
+)
 from resnet_repro.data.image_statistics import Statistics
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate import images
@@ -32,7 +38,7 @@ from resnet_repro.evaluate.crops import (
     dense_scores,
     views_for,
 )
-from resnet_repro.evaluate.images import Member, Scores, evaluate, recompute_bn, validation
+from resnet_repro.evaluate.images import Member, Scores, evaluate, recompute_bn
 from resnet_repro.evaluate.preprocessing import (
     Preprocessing,
     subtracting,
@@ -450,7 +456,7 @@ def test_statistics_are_recomputed_over_batches_of_all_classes(
 
 def test_validation_images_need_no_training_images(tmp_path: Path) -> None:
     write_images(tmp_path / "val", ["b", "a"], 2)
-    data = validation("image-folder", tmp_path, print)
+    data = validation("image-folder", tmp_path)
     assert data.classes == ("a", "b") == class_folders(tmp_path / "val")
     assert data.test.paths == ("a/0.png", "a/1.png", "b/0.png", "b/1.png")
     assert len(data.train) == 0
@@ -467,9 +473,9 @@ def test_validation_images_need_no_training_images(tmp_path: Path) -> None:
 def test_another_data_set_than_its_name_says(name: str, says: str, tmp_path: Path) -> None:
     write_images(tmp_path / "val", ["b", "a"], 2)
     with pytest.raises(UserError, match=says):
-        validation(name, tmp_path, print)
+        validation(name, tmp_path)
 
 
 def test_missing_validation_images(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="give --data-root DIR with"):
-        validation("imagenet", tmp_path, print)
+        validation("imagenet", tmp_path)

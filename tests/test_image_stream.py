@@ -22,7 +22,7 @@ from torch import Tensor
 from resnet_repro.data import image_statistics
 from resnet_repro.data.image_files import centre_crop, read_image, resize_shorter, scaled_size
 from resnet_repro.data.image_folder import IMAGENETTE, ImageFolder, load
-from resnet_repro.data.image_statistics import Statistics, examine, statistics
+from resnet_repro.data.image_statistics import Say, Statistics, examine
 from resnet_repro.data.image_stream import ImageStream, draw_views
 from tests.conftest import refused, silent
 from tests.photographs import make_imagenette
@@ -35,6 +35,12 @@ CROP = 28
 SIDE = scaled_size(256, CROP)
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
+
+
+def statistics(
+    data: ImageFolder, crop: int, cache: Path, *, workers: int = 0, say: Say = lambda line: None
+) -> Statistics:
+    return examine(data, crop, cache, "fail", workers=workers, say=say)[1]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +56,7 @@ def photographs(root: Path) -> ImageFolder:
 @pytest.fixture(scope="module")
 def found(photographs: ImageFolder, tmp_path_factory: pytest.TempPathFactory) -> Statistics:
     cache = tmp_path_factory.mktemp("cache")
-    return statistics(photographs, CROP, cache, workers=0, say=silent)
+    return statistics(photographs, CROP, cache)
 
 
 def equal(one: Statistics, other: Statistics) -> bool:
@@ -83,14 +89,14 @@ class TestStatistics:
     def test_workers_change_nothing(
         self, photographs: ImageFolder, found: Statistics, tmp_path: Path
     ) -> None:
-        assert equal(statistics(photographs, CROP, tmp_path, workers=2, say=silent), found)
+        assert equal(statistics(photographs, CROP, tmp_path, workers=2), found)
 
     def test_images_of_one_colour(self, tmp_path: Path) -> None:
         for part in ("train", "val"):
             (tmp_path / part / "grey").mkdir(parents=True)
             Image.new("RGB", (30, 40), (7, 8, 9)).save(tmp_path / part / "grey" / "x.png")
         data = load("image-folder", tmp_path)
-        found = statistics(data, CROP, tmp_path / "cache", workers=0, say=silent)
+        found = statistics(data, CROP, tmp_path / "cache")
         assert found.mean.mean((0, 1)).tolist() == [7, 8, 9]
         assert found.std.tolist() == [0, 0, 0]
         assert found.eigenvalues.tolist() == [0, 0, 0]
@@ -134,7 +140,7 @@ class TestCache:
     def test_one_pass_for_a_data_set_and_a_crop(
         self, own: ImageFolder, tmp_path: Path, passes: list[int]
     ) -> None:
-        run = functools.partial(statistics, cache=tmp_path, workers=0, say=silent)
+        run = functools.partial(statistics, cache=tmp_path)
         first = run(own, CROP)
         assert equal(run(own, CROP), first)
         assert len(passes) == 1
@@ -150,7 +156,7 @@ class TestCache:
         self, own: ImageFolder, tmp_path: Path, passes: list[int]
     ) -> None:
         said: list[str] = []
-        run = functools.partial(statistics, own, cache=tmp_path, workers=0, say=said.append)
+        run = functools.partial(statistics, own, cache=tmp_path, say=said.append)
         first = run(CROP)
         run(14)
         path = tmp_path / "statistics" / f"{own.digest[:32]}-{CROP}.safetensors"
@@ -190,7 +196,7 @@ class TestCache:
         )
         assert (rest.train.paths, rest.test.paths) == (own.train.paths, own.test.paths)
         assert rest.digest == own.digest != listed.digest
-        assert equal(found, statistics(own, CROP, tmp_path / "own", workers=0, say=silent))
+        assert equal(found, statistics(own, CROP, tmp_path / "own"))
 
     def test_an_image_mended_at_the_same_length(
         self, own: ImageFolder, tmp_path: Path, passes: list[int]
@@ -223,7 +229,7 @@ class TestCache:
         monkeypatch.setattr(image_statistics, "_INTERVAL", 0.0)
         monkeypatch.setattr(image_statistics, "_BATCH", 8)
         said: list[str] = []
-        statistics(own, CROP, tmp_path, workers=0, say=said.append)
+        statistics(own, CROP, tmp_path, say=said.append)
         assert [line.split(",")[0] for line in said[1:]] == [
             f"{n} of 20 images" for n in (8, 16, 20)
         ]

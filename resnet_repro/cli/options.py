@@ -26,6 +26,9 @@ DataRoot = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Where the data are; $RESNET_REPRO_DATA or data/ if not."),
 ]
+Corrupt = Annotated[
+    Literal["fail", "skip"], typer.Option(help="What to do about image files that are none.")
+]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option()]
 Precision = Annotated[Literal["auto", "fp32", "tf32", "bf16"], typer.Option()]
 Workers = Annotated[

@@ -13,6 +13,7 @@ from resnet_repro import artifacts, overview, runner
 from resnet_repro.cli.options import (
     CACHE,
     Cache,
+    Corrupt,
     DataRoot,
     Device,
     Precision,
@@ -57,9 +58,7 @@ def run(
         str | None,
         typer.Option(metavar="NAME", help="Another data set, such as image-folder for any subset."),
     ] = None,
-    corrupt: Annotated[
-        Literal["fail", "skip"], typer.Option(help="What to do about image files that are none.")
-    ] = "fail",
+    corrupt: Corrupt = "fail",
     workers: Workers = None,
     accumulate: Annotated[
         int, typer.Option(metavar="K", min=1, help="Compute each batch in K parts, to save memory.")

@@ -12,6 +12,7 @@ from resnet_repro.cli.options import (
     CACHE,
     AsJson,
     Cache,
+    Corrupt,
     DataRoot,
     Device,
     Precision,
@@ -47,6 +48,7 @@ def evaluate(
         Literal["imagenet", "imagenette", "image-folder"] | None,
         typer.Option(help="The runs' own, or imagenet, if not given."),
     ] = None,
+    corrupt: Corrupt = "fail",
     crops: Annotated[
         Literal["center", "10", "dense"],
         typer.Option(help="Centre crop, ten crops, or everywhere at several sizes."),
@@ -97,6 +99,7 @@ def evaluate(
         dataset=dataset,
         data_root=data_root,
         batch_size=batch_size,
+        corrupt=corrupt,
     )
     chosen = choose(
         device,

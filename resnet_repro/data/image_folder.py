@@ -99,6 +99,36 @@ def load(name: str, root: Path | None, *, say: Say = print) -> ImageFolder:
     return data
 
 
+def validation(name: str, root: Path | None, *, say: Say = print) -> ImageFolder:
+    """The image data set of that name without its training images, which may be missing.
+
+    root: None means cifar10.default_root(); ImageNet's archives there are unpacked first, which
+    `say` is told. Raises UserError when the images are missing or another data set's.
+    """
+    if name not in NAMES:
+        known = ", ".join(NAMES)
+        raise UserError(f"'{name}' is no data set of image files: give one of {known}")
+    root = default_root() if root is None else root.expanduser()
+    unpack(root, say)
+    folder = root / "val"
+    if not folder.is_dir():
+        raise UserError(
+            f"no {name} in {root}, {folder} is not there: give --data-root DIR with "
+            "DIR/val/<class>/ full of images"
+        )
+    classes = class_folders(folder)
+    split = split_from(folder, classes)
+    of_classes, _, of_images = IMAGENET
+    if name == "imagenet" and (len(classes), len(split)) != (of_classes, of_images):
+        raise UserError(
+            f"{folder} holds {len(split):,} images of {len(classes):,} classes, ImageNet's "
+            f"{of_images:,} of {of_classes:,}: for others give --dataset image-folder or imagenette"
+        )
+    if name == "imagenette" and classes != IMAGENETTE:
+        raise UserError(f"{folder} has other classes than Imagenette: give --dataset image-folder")
+    return ImageFolder(name, make_split(root / "train", []), split, classes)
+
+
 def class_folders(folder: Path) -> tuple[str, ...]:
     """The names of the folders in `folder`, sorted; hidden ones are none.
 

@@ -67,11 +67,6 @@ class _Examined:
     unreadable: tuple[Key, ...]
 
 
-def statistics(data: ImageFolder, crop: int, cache: Path, *, workers: int, say: Say) -> Statistics:
-    """The statistics of a data set all of whose images can be read; see `examine`."""
-    return examine(data, crop, cache, corrupt="fail", workers=workers, say=say)[1]
-
-
 def examine(
     data: ImageFolder, crop: int, cache: Path, corrupt: Corrupt, *, workers: int, say: Say
 ) -> tuple[ImageFolder, Statistics]:
@@ -88,8 +83,7 @@ def examine(
     if found is None:
         found = _examine(data, crop, workers, say)
         _write(path, data, crop, found)
-    for key in found.unreadable:
-        say(_reason(_file(data, key)) or f"{_file(data, key)} could not be read at first")
+    _name(data, found.unreadable, say)
     if found.unreadable and corrupt == "fail":
         total = len(data.train) + len(data.test)
         raise UserError(
@@ -98,6 +92,22 @@ def examine(
             "--corrupt skip"
         )
     return _without(data, found.unreadable), found.statistics
+
+
+def readable(data: ImageFolder, *, workers: int, say: Say) -> ImageFolder:
+    """The data set without the images that cannot be read; for one without training images.
+
+    Every image is decoded for it, each time. Images are named as by `examine`, and no class may
+    lose all of its own: UserError otherwise.
+    """
+    unreadable = _read_all(data, 1, workers, say, "to leave out damaged ones").unreadable
+    _name(data, unreadable, say)
+    return _without(data, unreadable)
+
+
+def _name(data: ImageFolder, unreadable: Sequence[Key], say: Say) -> None:
+    for key in unreadable:
+        say(_reason(_file(data, key)) or f"{_file(data, key)} could not be read at first")
 
 
 def _without(data: ImageFolder, unreadable: Sequence[Key]) -> ImageFolder:
@@ -177,11 +187,19 @@ class _Sum:
 
 
 def _examine(data: ImageFolder, crop: int, workers: int, say: Say) -> _Examined:
+    sums = _read_all(data, crop, workers, say, "for their mean and for damaged ones")
+    if sums.images == 0:
+        raise UserError(f"no training image in {data.train.root} can be read: replace them")
+    return _Examined(_from_sums(sums), sums.unreadable)
+
+
+def _read_all(data: ImageFolder, crop: int, workers: int, say: Say, purpose: str) -> _Sums:
+    """Decode every image; sums over the training images' crops."""
     total = len(data.train) + len(data.test)
     images, unreadable = 0, list[Key]()
     pixels = np.zeros((crop, crop, 3), dtype=np.int64)
     products = np.zeros((3, 3), dtype=np.int64)
-    say(f"reading all {total:,} images of {data.name} once, for their mean and for damaged ones")
+    say(f"reading all {total:,} images of {data.name} once, {purpose}")
     items = _Decoded(data.train.root, data.test.root, crop)
     begun = spoken = time.monotonic()
     done = 0
@@ -200,9 +218,7 @@ def _examine(data: ImageFolder, crop: int, workers: int, say: Say) -> _Examined:
                 f"{done:,} of {total:,} images, {rate:,.0f} a second, "
                 f"{(total - done) / rate / 60:.1f} min left"
             )
-    if images == 0:
-        raise UserError(f"no training image in {data.train.root} can be read: replace them")
-    return _Examined(_from_sums(_Sums(images, pixels, products)), tuple(unreadable))
+    return _Sums(images, pixels, products, tuple(unreadable))
 
 
 def _batches(data: ImageFolder) -> Iterator[list[Key]]:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from resnet_repro.data import image_folder
-from resnet_repro.data.cifar10 import default_root
 from resnet_repro.data.image_files import loader, read_image
-from resnet_repro.data.image_folder import ImageFolder, ImageSplit
+from resnet_repro.data.image_folder import ImageSplit
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.crops import Views, crop_scores, cut, dense_scores, views_for
 from resnet_repro.evaluate.preprocessing import Preprocessing
@@ -131,36 +128,6 @@ def recompute_bn(
 
     with autocast():
         update_bn(batches(), placed.model)
-
-
-def validation(name: str, root: Path | None, say: Callable[[str], None]) -> ImageFolder:
-    """The image data set of that name without its training images, which may be missing.
-
-    root: None means cifar10.default_root(); ImageNet's archives there are unpacked first, which
-    `say` is told. Raises UserError when the images are missing or another data set's.
-    """
-    if name not in image_folder.NAMES:
-        known = ", ".join(image_folder.NAMES)
-        raise UserError(f"'{name}' is no data set of image files: give one of {known}")
-    root = default_root() if root is None else root.expanduser()
-    image_folder.unpack(root, say)
-    folder = root / "val"
-    if not folder.is_dir():
-        raise UserError(
-            f"no {name} in {root}, {folder} is not there: give --data-root DIR with "
-            "DIR/val/<class>/ full of images"
-        )
-    classes = image_folder.class_folders(folder)
-    split = image_folder.split_from(folder, classes)
-    of_classes, _, of_images = image_folder.IMAGENET
-    if name == "imagenet" and (len(classes), len(split)) != (of_classes, of_images):
-        raise UserError(
-            f"{folder} holds {len(split):,} images of {len(classes):,} classes, ImageNet's "
-            f"{of_images:,} of {of_classes:,}: for others give --dataset image-folder or imagenette"
-        )
-    if name == "imagenette" and classes != image_folder.IMAGENETTE:
-        raise UserError(f"{folder} has other classes than Imagenette: give --dataset image-folder")
-    return ImageFolder(name, image_folder.make_split(root / "train", []), split, classes)
 
 
 class _Pictures:

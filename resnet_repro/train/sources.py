@@ -6,12 +6,11 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from resnet_repro.data import image_folder, load
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.data.image_folder import ImageFolder
-from resnet_repro.data.image_statistics import Statistics, examine
+from resnet_repro.data.image_statistics import Corrupt, Statistics, examine
 from resnet_repro.data.image_stream import ImageStream
 from resnet_repro.data.pixels import Pixels
 from resnet_repro.data.source import Source
@@ -46,7 +45,7 @@ class Reading:
 
     root: Path | None  # None: the default folder
     cache: Path
-    corrupt: Literal["fail", "skip"] = "fail"  # what to do about files that are no image
+    corrupt: Corrupt = "fail"  # what to do about files that are no image
     workers: int = 0
     say: Callable[[str], None] = print
 
