@@ -23,8 +23,12 @@ def state_after(
     """A trainer of resnet18-A after some steps of the smoke protocol on the photographs."""
     device = choose("cpu", "fp32", kernels="off", parts=parts, photographs=True)
     # So small a rate that the second step's gradient is still that of the first weights: an
-    # untrained network amplifies rounding a thousandfold from step to step.
-    recipe = dataclasses.replace(IMAGE_PROTOCOLS["smoke"], bn_batch=bn_batch, lr=1e-6)
+    # untrained network amplifies rounding a thousandfold from step to step. The second step ends
+    # the warm-up unless every image of both batches is wrong.
+    recipe = dataclasses.replace(
+        IMAGE_PROTOCOLS["smoke"], batch_size=16, bn_batch=bn_batch, lr=1e-6,
+        warmup_lr=1e-7, warmup_error=100.0, warmup_window=2,
+    )  # fmt: skip
     data = load_data("imagenette", recipe, Reading(root, cache), world)
     trainer = Trainer("resnet18-A", data, recipe, 0, device, world)
     for iteration in range(steps):
@@ -34,10 +38,12 @@ def state_after(
 
 
 def tensors_of(trainer: Trainer) -> dict[str, torch.Tensor]:
-    """Gradients of the last step, weights, running averages and the interval's figures."""
+    """Gradients of the last step, weights, running averages, warm-up and interval's figures."""
     named = trainer.model.named_parameters()
     found = {f"gradient.{k}": p.grad.clone() for k, p in named if p.grad is not None}
     found |= {k: v.clone() for k, v in trainer.model.state_dict().items() if v.is_floating_point()}
+    assert trainer.warmup is not None
+    found |= {f"warmup.{k}": v.clone().float() for k, v in trainer.warmup.tensors().items()}
     loss, error = trainer.take_interval(1)
     return found | {"loss": torch.tensor(loss), "error": torch.tensor(error)}
 

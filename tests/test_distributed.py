@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,7 +36,10 @@ STARTED: list[subprocess.Popen[str]] = []
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_imagenette(tmp_path_factory.mktemp("imagenette"))
+    """40 images to train on and 19 to test on, of which two processes have unequal shares."""
+    root = make_imagenette(tmp_path_factory.mktemp("imagenette"))
+    sorted((root / "val").glob("*/*"))[0].unlink()
+    return root
 
 
 @pytest.fixture(autouse=True)
@@ -84,8 +87,14 @@ def record(folder: Path, protocol: str) -> Path:
 
 @pytest.fixture(scope="module")
 def alone(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    """After two steps of one process that normalises the same chunks."""
+    """After two steps of one process that normalises the same chunks, warm-up included."""
     return tensors_of(state_after(2, photographs, tmp_path_factory.mktemp("cache"), 1, ALONE))
+
+
+def test_the_warm_up_counts_the_whole_batch(alone: dict[str, torch.Tensor]) -> None:
+    """Else the tests below would show nothing of it: more are wrong than one process has."""
+    assert alone["warmup.window"].max() > 8
+    assert (int(alone["warmup.cold"]), int(alone["warmup.ended"])) == (0, 2)
 
 
 def assert_alike(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
@@ -101,10 +110,12 @@ def test_accumulation_gives_the_same_gradients_and_averages(
     assert_alike(tensors_of(state_after(2, photographs, tmp_path, 2, ALONE)), alone)
 
 
+@pytest.mark.parametrize("parts", [1, 2])
 def test_two_processes_give_the_same_gradients_and_averages(
-    photographs: Path, tmp_path: Path, alone: dict[str, torch.Tensor]
+    parts: int, photographs: Path, tmp_path: Path, alone: dict[str, torch.Tensor]
 ) -> None:
-    process = torchrun("-m", "tests.distributed_jobs", photographs, tmp_path)
+    """And so does each of them when it computes its half in two parts."""
+    process = torchrun("-m", "tests.distributed_jobs", photographs, tmp_path, "--parts", str(parts))
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 0, out
     assert_alike(load_file(tmp_path / "state.safetensors"), alone)
@@ -138,36 +149,51 @@ def test_the_command_under_torchrun(photographs: Path, tmp_path: Path) -> None:
         for name in ("train_loss", "test_loss"):
             assert float(ours[name]) == pytest.approx(float(theirs[name]), rel=1e-2)
     ten = [json.loads((r / "evaluations" / "ten_crop.json").read_text()) for r in (one, two)]
-    assert ten[0]["values"]["images"] == ten[1]["values"]["images"] == 20
+    assert ten[0]["values"]["images"] == ten[1]["values"]["images"] == 19
     assert main(["verify", "--results-dir", str(tmp_path / "two" / "results")]) == 0
 
 
-def test_a_process_that_dies_ends_the_run_and_leaves_a_good_checkpoint(
+def test_a_run_whose_process_dies_and_that_is_stopped_ends_as_if_it_had_not_been(
     photographs: Path, tmp_path: Path
 ) -> None:
-    words = run_words(
-        tmp_path, photographs, "--iterations", "400", "--set", "crop=32", "--set", "batch_size=8",
-        "--set", "bn_batch=4", "--checkpoint-every", "0",
-    )  # fmt: skip
+    more = [*("--iterations", "40", "--set", "crop=32", "--set", "batch_size=8")]
+    more += [*("--set", "bn_batch=4", "--workers", "0")]
+    words = run_words(tmp_path / "disturbed", photographs, *more, "--checkpoint-every", "0")
     process = torchrun(*words)
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "cache" / "runs").glob("*/*.checkpoint")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.1)
-    victim = other_process(process.pid)
-    os.kill(victim, signal.SIGKILL)
+    wait_for(
+        lambda: bool(list((tmp_path / "disturbed").glob("cache/runs/*/*.checkpoint"))), process
+    )
+    os.kill(other_process(process.pid), signal.SIGKILL)
     out, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "another process of this run is gone; start the same command again" in out
     assert "resnet_repro/" not in out.split("another process")[0].rpartition("error:")[2]
+
     process = torchrun(*words)
-    while process.poll() is None and not resumed(tmp_path):
-        assert time.monotonic() < deadline + 120
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGTERM)
+    wait_for(lambda: resumed(tmp_path / "disturbed"), process)
+    process.terminate()
     out, _ = process.communicate(timeout=120)
     assert "resumed at iteration" in out
+    assert out.count("stopped and saved at iteration") == 1, out
+
+    for place in ("disturbed", "undisturbed"):
+        process = torchrun(*run_words(tmp_path / place, photographs, *more))
+        out, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, out
+        assert ("resumed at iteration" in out) == (place == "disturbed")
+    label = "custom-40+batch_size=8+bn_batch=4+crop=32"
+    ours, theirs = (record(tmp_path / place, label) for place in ("disturbed", "undisturbed"))
+    assert len(json.loads((ours / "execution.json").read_text())["resumed_at"]) == 2
+    for name in ("metrics.csv", "gradients.csv", "weights.safetensors"):
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
+
+
+def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not happened():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.1)
 
 
 def resumed(folder: Path) -> bool:
