@@ -17,7 +17,7 @@ from resnet_repro import kernels
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
 from resnet_repro.kernels.batch_norm import FusedBatchNorm2d, _BatchNormReLU
-from resnet_repro.kernels.winograd import WinogradConv2d, _Convolution
+from resnet_repro.kernels.winograd import WIDEST, WinogradConv2d, _Convolution
 from resnet_repro.models import build
 from resnet_repro.models.blocks import norm_relu
 from resnet_repro.records import store
@@ -164,7 +164,7 @@ def test_what_the_kernels_do_not_touch() -> None:
         assert torch.equal(model.double()(x.double()), plain.double()(x.double()))
 
 
-def test_odd_channels_strides_and_biases_are_left_to_pytorch() -> None:
+def test_odd_and_many_channels_strides_and_biases_are_left_to_pytorch() -> None:
     odd = nn.Sequential(
         nn.Conv2d(3, 16, 3, padding=1, bias=False),
         nn.Conv2d(16, 16, 3, stride=2, padding=1, bias=False),
@@ -172,6 +172,8 @@ def test_odd_channels_strides_and_biases_are_left_to_pytorch() -> None:
         nn.Conv2d(16, 16, 3, padding=1),
         nn.Conv2d(16, 16, 3, padding=1, groups=2, bias=False),
         nn.Conv2d(16, 16, 5, padding=2, bias=False),
+        nn.Conv2d(WIDEST + 8, 8, 3, padding=1, bias=False),
+        nn.Conv2d(8, WIDEST + 8, 3, padding=1, bias=False),
         nn.BatchNorm2d(12),
     )
     before = [type(m) for m in odd]

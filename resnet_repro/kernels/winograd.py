@@ -26,6 +26,10 @@ _G = torch.tensor(
     ],
     dtype=torch.float64,
 )
+# Channels up to which the kernel is used. Every block of tiles reads the transformed weights of
+# all channels, four times as many bytes as the weights: those of 512 channels come from memory
+# each time, and PyTorch's convolution is faster (docs/performance.md).
+WIDEST = 256
 _G2 = torch.kron(_G, _G).float()  # (36, 9): both directions at once
 
 
@@ -81,7 +85,10 @@ class WinogradConv2d(nn.Conv2d):
 
 
 def fits(module: nn.Module) -> bool:
-    """Whether the kernel computes this module: 3x3, stride 1, padding 1, channels by eights."""
+    """Whether the kernel is for this module: 3x3, stride 1, padding 1, channels by eights.
+
+    And no more than WIDEST of them.
+    """
     return (
         isinstance(module, nn.Conv2d)
         and module.kernel_size == (3, 3)
@@ -89,4 +96,5 @@ def fits(module: nn.Module) -> bool:
         and module.groups == 1
         and module.bias is None
         and module.in_channels % LANES == module.out_channels % LANES == 0
+        and max(module.in_channels, module.out_channels) <= WIDEST
     )
