@@ -13,24 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from resnet_repro.errors import UserError
-
-# Errors that evaluations give, on the validation images of ImageNet's kind: center_top5_error,
-# ten_crop_... (Tables 2 and 3), dense_... (the fully-convolutional form at several sizes, Table 4).
-Evaluated = Literal[
-    "center_top5_error",
-    "ten_crop_top1_error",
-    "ten_crop_top5_error",
-    "dense_top1_error",
-    "dense_top5_error",
-]
-
-# What studies of a CIFAR run's weights measure: how much the test error rises in points without one
-# block, or after two changed places (the mean over blocks or pairs); how alike the gradients of
-# neighbouring inputs are before training; the training error in % after identities made the net 56
-# layers deep; the cosine of a block's input and output (the mean over blocks).
-Studied = Literal[
-    "deletion_rise", "swap_rise", "initial_correlation", "identity_error", "signal_kept"
-]
+from resnet_repro.records.metrics import METRICS
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
@@ -60,9 +43,12 @@ class Published:
     """
 
     arm: str
-    metric: Literal["test_error", "train_error", "params", "flops", "top5_error"] | Evaluated
+    metric: str  # one of METRICS
     source: str
     row: str
+
+    def __post_init__(self) -> None:
+        _check_metric(self.metric)
 
 
 @dataclass(frozen=True)
@@ -79,12 +65,18 @@ class Claim:
     text: str
     higher: str
     lower: str
-    metric: (
-        Literal["test_error", "train_error", "layer_std", "gradient_norm"] | Evaluated | Studied
-    ) = "train_error"
+    metric: str = "train_error"  # one of METRICS
     scope: Literal["final", "first", "throughout"] = "final"
     margin: float | None = None
     factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_metric(self.metric)
+
+
+def _check_metric(name: str) -> None:
+    if name not in METRICS:
+        raise UserError(f"unknown metric '{name}': give one of {', '.join(METRICS)}")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from resnet_repro import artifacts
-from resnet_repro.artifacts import Arm, Artifact, Published
+from resnet_repro.artifacts import Arm, Artifact, Claim, Published
 from resnet_repro.errors import UserError
 from resnet_repro.paper.published import published_for
 from resnet_repro.report import plain, render
@@ -538,6 +538,15 @@ def test_reports_are_written_for_what_was_run(tmp_path: Path) -> None:
     assert write_report([tmp_path / "none"], tmp_path / "f", tmp_path / "t") == []
     with pytest.raises(UserError, match="unknown artifact 'fig99'"):
         write_report([tmp_path / "r"], tmp_path / "f", tmp_path / "t", ["fig99"])
+
+
+def test_an_unknown_metric_is_refused_where_it_is_declared() -> None:
+    for declare in (
+        lambda: Claim("a claim", "plain20", "resnet20", "tets_error"),
+        lambda: Published("resnet20", "tets_error", "table6", "ResNet-20"),
+    ):
+        with pytest.raises(UserError, match="unknown metric 'tets_error': give one of test_error,"):
+            declare()
 
 
 def test_result_rows_for_a_terminal(tmp_path: Path) -> None:

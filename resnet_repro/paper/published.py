@@ -15,7 +15,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Literal
 
 from resnet_repro.artifacts import Published
-from resnet_repro.records.evaluations import ERRORS
+from resnet_repro.records.metrics import ERRORS
 
 if TYPE_CHECKING:  # slow to import, and scripts that declare an artifact need only numbers
     import pandas as pd
@@ -128,7 +128,7 @@ def published_for(key: Published) -> list[PublishedValue]:
     """
     if key.source in FIGURES:
         return [_read_off(key)]
-    metric = ERRORS[key.metric][1] if key.metric in ERRORS else key.metric
+    metric = ERRORS[key.metric].value if key.metric in ERRORS else key.metric
     found = [
         v for v in table_values(key.source, key.row) if v.metric == metric and v.statistic != "std"
     ]

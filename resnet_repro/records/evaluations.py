@@ -25,30 +25,8 @@ ENSEMBLES = "ensembles"
 
 CENTER, TEN_CROP, DENSE = "center", "ten_crop", "dense"  # the ways an ImageNet network is tested
 
-# The name of an error in tables and claims -> the evaluation and the value it is. The centre
-# crop's top-1 error is the run's own test_error.
-ERRORS = {
-    "center_top5_error": (CENTER, "top5_error"),
-    "ten_crop_top1_error": (TEN_CROP, "top1_error"),
-    "ten_crop_top5_error": (TEN_CROP, "top5_error"),
-    "dense_top1_error": (DENSE, "top1_error"),
-    "dense_top5_error": (DENSE, "top5_error"),
-}
-
 # Studies of a CIFAR run's weights
 LESIONS, GRADIENTS, IDENTITY, PATH = "lesions", "gradients", "identity", "path"
-
-# The same of what studies measure; no errors, and of CIFAR networks.
-STUDIED = {
-    "deletion_rise": (LESIONS, "deletion_rise"),
-    "swap_rise": (LESIONS, "swap_rise"),
-    "initial_correlation": (GRADIENTS, "initial_correlation"),
-    "identity_error": (IDENTITY, "identity_error"),
-    "signal_kept": (PATH, "signal_kept"),
-}
-STUDIES = tuple(dict.fromkeys(name for name, _ in STUDIED.values()))
-EVALUATED = ERRORS | STUDIED
-
 
 # Of each study: its lists of values, and the settings that are as long, from the outside in; a
 # list without one has any length.
@@ -70,6 +48,7 @@ LISTS: dict[str, dict[str, tuple[str, ...]]] = {
     IDENTITY: {"deepened_errors": ("depths",)},
     PATH: {"kept": ("kept_blocks",), "shortcuts": ("blocks",), "shares": ("blocks",)},
 }
+STUDIES = tuple(LISTS)
 
 
 @dataclass(frozen=True)

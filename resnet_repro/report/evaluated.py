@@ -15,13 +15,13 @@ from resnet_repro.records import store
 from resnet_repro.records.evaluations import (
     CENTER,
     DENSE,
-    EVALUATED,
     STUDIES,
     TEN_CROP,
     Evaluation,
     read_ensembles,
     read_evaluations,
 )
+from resnet_repro.records.metrics import EVALUATED
 from resnet_repro.records.schema import RunId
 
 ENSEMBLES = (
@@ -61,8 +61,8 @@ def errors_of(evaluations: Sequence[Evaluation]) -> dict[str, float]:
     """What one run's evaluations measured, errors in %; NaN for those nobody made."""
     found = {e.name: e for e in evaluations}
     return {
-        metric: found[name].number(value) if name in found else math.nan
-        for metric, (name, value) in EVALUATED.items()
+        name: found[m.evaluation].number(m.value) if m.evaluation in found else math.nan
+        for name, m in EVALUATED.items()
     }
 
 
@@ -129,7 +129,7 @@ def evaluations_wanted(artifact: Artifact) -> tuple[str, ...]:
     if artifact.ensemble:
         return (DENSE,)
     metrics = [p.metric for p in artifact.published] + [c.metric for c in artifact.claims]
-    return tuple(dict.fromkeys(EVALUATED[m][0] for m in metrics if m in EVALUATED))
+    return tuple(dict.fromkeys(EVALUATED[m].evaluation for m in metrics if m in EVALUATED))
 
 
 def studies_wanted(artifact: Artifact) -> tuple[str, ...]:

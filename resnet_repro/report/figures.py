@@ -28,8 +28,8 @@ from matplotlib.figure import Figure
 
 from resnet_repro.artifacts import Arm
 from resnet_repro.errors import UserError
-from resnet_repro.records.evaluations import ERRORS
 from resnet_repro.records.files import write_atomic
+from resnet_repro.records.metrics import ERRORS
 from resnet_repro.report.evaluated import studies_wanted
 from resnet_repro.report.frames import LABELS, View
 from resnet_repro.report.notes import caption

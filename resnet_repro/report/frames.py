@@ -18,7 +18,8 @@ from resnet_repro.artifacts import Artifact
 from resnet_repro.errors import UserError
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import read_counts
-from resnet_repro.records.evaluations import EVALUATED, Evaluation
+from resnet_repro.records.evaluations import Evaluation
+from resnet_repro.records.metrics import EVALUATED
 from resnet_repro.report.evaluated import (
     ensembles_frame,
     errors_of,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from resnet_repro.artifacts import Artifact
-from resnet_repro.records.evaluations import EVALUATED
+from resnet_repro.records.metrics import EVALUATED
 from resnet_repro.records.schema import RunId
 from resnet_repro.report.evaluated import (
     CROPS,
@@ -28,7 +28,7 @@ def lacking_evaluations(artifact: Artifact, frames: Frames) -> list[tuple[RunId,
         return []
     found = []
     for evaluation in evaluations_wanted(artifact):
-        metric = next(m for m, (name, _) in EVALUATED.items() if name == evaluation)
+        metric = next(name for name, m in EVALUATED.items() if m.evaluation == evaluation)
         for arm in artifact.arms:
             for row in frames.runs_of(arm.dataset, arm.name):
                 if evaluation not in CROPS and not _keeps_weights(row):

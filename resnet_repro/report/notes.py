@@ -8,31 +8,13 @@ import pandas as pd
 
 from resnet_repro.artifacts import Artifact
 from resnet_repro.paper.published import ITERATIONS, curve
+from resnet_repro.records.metrics import METRICS
 from resnet_repro.report.evaluated import evaluations_wanted
 from resnet_repro.report.frames import Frames, arms_shown, sort_protocols
 from resnet_repro.report.lacking import lacking_evaluations
 from resnet_repro.report.verdicts import WIDE, Spread
 
 IMAGE_DATA = ("imagenet", "imagenette", "image-folder")  # tested on a crop of a larger image
-
-METRICS = {
-    "test_error": "test error",
-    "center_top5_error": "top-5 error, centre crop",
-    "ten_crop_top1_error": "top-1 error, 10-crop",
-    "ten_crop_top5_error": "top-5 error, 10-crop",
-    "dense_top1_error": "top-1 error, dense",
-    "dense_top5_error": "top-5 error, dense",
-    "top1_error": "top-1 error",
-    "top5_error": "top-5 error",
-    "train_error": "training error",
-    "layer_std": "mean std of layer responses",
-    "gradient_norm": "norm of the first stage's gradient",
-    "deletion_rise": "rise of the test error without one block",
-    "swap_rise": "rise of the test error with two blocks swapped",
-    "initial_correlation": "correlation of neighbouring inputs' gradients before training",
-    "identity_error": "training error, deepened to 56 layers by identities",
-    "signal_kept": "cosine of a block's input and output",
-}
 
 _MEANING = {
     "reproduced": f"the interval holds 0 and is at most {WIDE} points to either side",
@@ -150,7 +132,7 @@ def notes(
     for metric, protocol, spread in spreads:
         if spread is not None:
             lines.append(
-                f"Standard deviation between seeds, {METRICS[metric]}, protocol {protocol}: "
+                f"Standard deviation between seeds, {METRICS[metric].words}, protocol {protocol}: "
                 f"{spread[0]:.2f} points with {spread[1]} degrees of freedom."
             )
     if {"fig1", "fig6"} & set(read_off):

@@ -7,34 +7,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from resnet_repro.paper.published import PublishedValue
+from resnet_repro.records.metrics import METRICS
 from resnet_repro.report.claims import ClaimRow
-from resnet_repro.report.notes import IMAGE_DATA, METRICS
+from resnet_repro.report.notes import IMAGE_DATA
 from resnet_repro.report.tables import Row, SideBySide, Table
 from resnet_repro.report.verdicts import Comparison
-
-METRIC_WORDS = {
-    **{name: f"{words}, %" for name, words in METRICS.items() if name.endswith("_error")},
-    "layer_std": "mean std of layer responses",
-    "gradient_norm": "norm of conv1's gradient, median over rows",
-    "deletion_rise": "rise of the test error without one block, mean over blocks, points",
-    "swap_rise": "rise of the test error with two blocks swapped, mean over pairs, points",
-    "initial_correlation": "correlation of neighbouring inputs' gradients before training",
-    "signal_kept": "cosine of a block's input and output, mean over blocks",
-    "params": "parameters",
-    "flops": "multiply-adds",
-}
-
-# A claim about gradients compares every stage, by the logarithms of the norms.
-CLAIM_WORDS = METRIC_WORDS | {"gradient_norm": "log10 of each stage's gradient norm"}
 
 UNIT_WORDS = {"params": " M", "flops": " billion"}  # as the paper prints them
 
 
-def metric_words(metric: str, dataset: str, words: dict[str, str] = METRIC_WORDS) -> str:
+def metric_words(metric: str, dataset: str) -> str:
     """A metric with its unit; of photographs also which error the run's own test gives."""
     if metric == "test_error" and dataset in IMAGE_DATA:
         return "top-1 error, centre crop, %"
-    return words[metric]
+    return METRICS[metric].title
+
+
+def _claimed(metric: str, dataset: str) -> str:
+    """What a claim about it compares: of gradients each stage's, by the norms' logarithms."""
+    if metric == "gradient_norm":
+        return "log10 of each stage's gradient norm"
+    return metric_words(metric, dataset)
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,7 @@ def claims_grid(rows: Sequence[ClaimRow]) -> Grid:
         [
             (
                 row.claim.text,
-                metric_words(row.claim.metric, row.dataset, CLAIM_WORDS),
+                _claimed(row.claim.metric, row.dataset),
                 _side(row.claim.higher, row.higher_mean),
                 _side(row.claim.lower, row.lower_mean),
                 difference_text(row.result.difference, row.result.half_width),

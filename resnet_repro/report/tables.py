@@ -15,7 +15,7 @@ from resnet_repro.paper.published import (
     seed_std_prior,
     table_values,
 )
-from resnet_repro.records.evaluations import ERRORS, STUDIED
+from resnet_repro.records.metrics import ERRORS, METRICS
 from resnet_repro.report.claims import ClaimRow, claim_rows
 from resnet_repro.report.evaluated import unevaluated
 from resnet_repro.report.frames import Frames, arms_shown, sort_protocols
@@ -36,16 +36,6 @@ from resnet_repro.report.verdicts import (
     summarise,
 )
 
-METRICS = (
-    "test_error",
-    *ERRORS,
-    "train_error",
-    "layer_std",
-    "gradient_norm",
-    *STUDIED,
-    "flops",
-    "params",
-)
 ENSEMBLE = "ensemble"  # stands for one that was not evaluated yet
 COUNTED = {"flops": "multiply_adds", "params": "parameters"}  # metric: column of the counts
 
@@ -195,7 +185,7 @@ def _metrics(artifact: Artifact, arm: Arm) -> list[str]:
     wanted: set[str] = {*COUNTED} if artifact.counted else set()
     wanted.update(c.metric for c in artifact.claims)
     wanted.update(p.metric for p in artifact.published if p.arm == arm.name)
-    if not artifact.counted and not wanted & {*ERRORS}:
+    if not artifact.counted and not wanted & ERRORS.keys():
         wanted.add("test_error")
     return [m for m in METRICS if m in wanted]
 

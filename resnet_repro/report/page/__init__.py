@@ -21,7 +21,7 @@ from markupsafe import Markup
 from resnet_repro.artifacts import EXPERIMENTS
 from resnet_repro.records import schema, store
 from resnet_repro.records.files import write_atomic
-from resnet_repro.report import render
+from resnet_repro.records.metrics import METRICS
 from resnet_repro.report.frames import LABELS, Frames
 from resnet_repro.report.page import drawings, layers, sections, summary, texts
 from resnet_repro.report.page.charts import artifact_charts, run_charts
@@ -148,7 +148,7 @@ def _environment() -> jinja2.Environment:
 def _chart_title(chart: Chart) -> Markup:
     """A chart's title: a text of the page's own, or the words of a metric."""
     title = chart["title"]
-    return texts.own(title) if title in texts.texts() else texts.said(render.METRIC_WORDS[title])
+    return texts.own(title) if title in texts.texts() else texts.said(METRICS[title].title)
 
 
 def _headline(found: summary.Summary) -> Markup:

@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 
 from resnet_repro.artifacts import Arm
 from resnet_repro.paper.published import FIGURES, ITERATIONS, curve, curve_name, layer_std
-from resnet_repro.records.evaluations import STUDIED
+from resnet_repro.records.metrics import STUDIED
 from resnet_repro.report.figures import RGB, arm_colours, arm_label, colour, palette
 from resnet_repro.report.frames import Frames
 from resnet_repro.report.page.data import Data
@@ -39,7 +39,7 @@ def artifact_charts(table: Table, frames: Frames, data: Data) -> list[Chart]:
     metrics = {claim.metric for claim in artifact.claims}
     if "layer_std" in metrics:
         return [_layers(table, frames, data, order) for order in ("original", "sorted")]
-    if metrics & set(STUDIED):
+    if metrics & STUDIED.keys():
         return []  # its figure shows what was studied
     families = _families(artifact.arms)
     if "gradient_norm" in metrics:

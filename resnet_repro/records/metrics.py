@@ -1,0 +1,86 @@
+"""Every number that tables, claims and figures give of a network: its name, words and source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from resnet_repro.records.evaluations import (
+    CENTER,
+    DENSE,
+    GRADIENTS,
+    IDENTITY,
+    LESIONS,
+    PATH,
+    STUDIES,
+    TEN_CROP,
+)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One of METRICS.
+
+    words: what it is. unit: its unit, and what it was averaged over. evaluation, value: of those
+    that are measured of a finished run later, the evaluation's name and which of its values.
+    """
+
+    words: str
+    unit: str = ""
+    evaluation: str = ""
+    value: str = ""
+
+    @property
+    def title(self) -> str:
+        """The words with the unit."""
+        return f"{self.words}, {self.unit}" if self.unit else self.words
+
+
+# By name, in the order of a table's rows.
+METRICS = {
+    # Of the single view; on ImageNet the top-1 error of the centre crop.
+    "test_error": Metric("test error", "%"),
+    # On ImageNet's validation images (Tables 2 to 4); dense: fully convolutional, several sizes.
+    "center_top5_error": Metric("top-5 error, centre crop", "%", CENTER, "top5_error"),
+    "ten_crop_top1_error": Metric("top-1 error, 10-crop", "%", TEN_CROP, "top1_error"),
+    "ten_crop_top5_error": Metric("top-5 error, 10-crop", "%", TEN_CROP, "top5_error"),
+    "dense_top1_error": Metric("top-1 error, dense", "%", DENSE, "top1_error"),
+    "dense_top5_error": Metric("top-5 error, dense", "%", DENSE, "top5_error"),
+    "train_error": Metric("training error", "%"),
+    # Of the responses of the 3x3 layers (Fig. 7).
+    "layer_std": Metric("mean std of layer responses"),
+    "gradient_norm": Metric("norm of conv1's gradient", "median over rows"),
+    # Of CIFAR networks' weights.
+    "deletion_rise": Metric(
+        "rise of the test error without one block",
+        "mean over blocks, points",
+        LESIONS,
+        "deletion_rise",
+    ),
+    "swap_rise": Metric(
+        "rise of the test error with two blocks swapped",
+        "mean over pairs, points",
+        LESIONS,
+        "swap_rise",
+    ),
+    "initial_correlation": Metric(
+        "correlation of neighbouring inputs' gradients before training",
+        "",
+        GRADIENTS,
+        "initial_correlation",
+    ),
+    "identity_error": Metric(
+        "training error, deepened to 56 layers by identities", "%", IDENTITY, "identity_error"
+    ),
+    "signal_kept": Metric(
+        "cosine of a block's input and output", "mean over blocks", PATH, "signal_kept"
+    ),
+    "flops": Metric("multiply-adds"),
+    "params": Metric("parameters"),
+    # Of an ensemble, which is no run's.
+    "top1_error": Metric("top-1 error", "%"),
+    "top5_error": Metric("top-5 error", "%"),
+}
+
+EVALUATED = {name: metric for name, metric in METRICS.items() if metric.evaluation}
+STUDIED = {name: metric for name, metric in EVALUATED.items() if metric.evaluation in STUDIES}
+ERRORS = {name: metric for name, metric in EVALUATED.items() if name not in STUDIED}
