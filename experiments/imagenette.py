@@ -93,7 +93,7 @@ ARTIFACT = Artifact(
         "The margin is the largest difference between the options' top-1 errors in the paper's "
         "Table 3, which it calls small.",
         "Chance weighs in so short a run: the same seed computed with PyTorch's operations instead "
-        "of the own kernels (--kernels off) takes another course. One seed decides nothing between "
+        "of our kernels (--kernels off) takes another course. One seed decides nothing between "
         "the options. The network of option B is torchvision's resnet34, output for output "
         "(tests/test_imagenet_models.py).",
     ),

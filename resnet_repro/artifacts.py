@@ -7,13 +7,13 @@ drawn on machines without it.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from resnet_repro.errors import UserError
-from resnet_repro.records.metrics import METRICS
+from resnet_repro.records.metrics import METRICS, OF_ENSEMBLES, OF_RUNS
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
@@ -48,7 +48,7 @@ class Published:
     row: str
 
     def __post_init__(self) -> None:
-        _check_metric(self.metric)
+        _check_metric(self.metric, METRICS)
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,18 @@ class Claim:
     text: str
     higher: str
     lower: str
-    metric: str = "train_error"  # one of METRICS
+    metric: str = "train_error"  # one of OF_RUNS
     scope: Literal["final", "first", "throughout"] = "final"
     margin: float | None = None
     factor: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_metric(self.metric)
+        _check_metric(self.metric, OF_RUNS)
 
 
-def _check_metric(name: str) -> None:
-    if name not in METRICS:
-        raise UserError(f"unknown metric '{name}': give one of {', '.join(METRICS)}")
+def _check_metric(name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise UserError(f"metric '{name}' does not fit here: give one of {', '.join(known)}")
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,12 @@ class Artifact:
     ensemble: bool = False  # its results are of its arms together, not of each
     seeds: int = 1  # that it wants of every arm; as many as a published value stands for, if more
     notes: tuple[str, ...] = ()  # what its table cannot say of itself, shown under it
+
+    def __post_init__(self) -> None:
+        for value in self.published:
+            if (value.metric in OF_ENSEMBLES) != self.ensemble:
+                of = "an ensemble" if self.ensemble else "a network"
+                raise UserError(f"{self.name}: '{value.metric}' is no metric of {of}")
 
     @property
     def stem(self) -> str:

@@ -226,9 +226,8 @@ def _settings(
         "sizes": list(views.sizes),
         "crop": views.crop,
         "bn": " and ".join(sorted(bn)),
-        "split": "val",
         "dataset": data.name,
-        "dataset_digest": data.test.digest,
+        **images.split_settings(data),
     }
     if request.networks:
         settings["mean"] = request.mean

@@ -16,13 +16,20 @@ from resnet_repro.train.recipe import IMAGE_PROTOCOLS
 from resnet_repro.train.sources import Reading, load_data
 from resnet_repro.train.trainer import Trainer
 
+STEPS = 3  # of which the last is the first at the full rate
 
-def state_after(
-    steps: int, root: Path, cache: Path, parts: int, world: World, bn_batch: int = 4
-) -> Trainer:
-    """A trainer of resnet18-A after some steps of the smoke protocol on the photographs."""
+
+def after_training(
+    root: Path, cache: Path, parts: int, world: World, bn_batch: int = 4
+) -> dict[str, torch.Tensor]:
+    """What comes of some steps of resnet18-A on the photographs, at the smoke protocol's size.
+
+    Batches are larger, so that two processes have two parts each, and there is a warm-up. Returns
+    the last step's gradients, weights, momentum, running averages, the warm-up, the interval's
+    figures and the test's.
+    """
     device = choose("cpu", "fp32", kernels="off", parts=parts, photographs=True)
-    # So small a rate that the second step's gradient is still that of the first weights: an
+    # So small a rate that the last step's gradient is still that of the first weights: an
     # untrained network amplifies rounding a thousandfold from step to step. The second step ends
     # the warm-up unless every image of both batches is wrong.
     recipe = dataclasses.replace(
@@ -31,21 +38,16 @@ def state_after(
     )  # fmt: skip
     data = load_data("imagenette", recipe, Reading(root, cache), world)
     trainer = Trainer("resnet18-A", data, recipe, 0, device, world)
-    for iteration in range(steps):
+    for iteration in range(STEPS):
         trainer.step(iteration)
-    trainer.source.close()
-    return trainer
-
-
-def tensors_of(trainer: Trainer) -> dict[str, torch.Tensor]:
-    """Gradients of the last step, weights, running averages, warm-up and interval's figures."""
     named = trainer.model.named_parameters()
     found = {f"gradient.{k}": p.grad.clone() for k, p in named if p.grad is not None}
-    found |= {k: v.clone() for k, v in trainer.model.state_dict().items() if v.is_floating_point()}
-    assert trainer.warmup is not None
-    found |= {f"warmup.{k}": v.clone().float() for k, v in trainer.warmup.tensors().items()}
-    loss, error = trainer.take_interval(1)
-    return found | {"loss": torch.tensor(loss), "error": torch.tensor(error)}
+    state = trainer.state()[0].items()  # weights, averages, momentum, warm-up
+    found |= {k: v.clone().float() for k, v in state if not k.endswith("num_batches_tracked")}
+    figures = dict(zip(("loss", "error"), trainer.take_interval(STEPS), strict=True))
+    figures |= dict(zip(("test_loss", "test_error"), trainer.test(), strict=True))
+    trainer.source.close()
+    return found | {k: torch.tensor(v, dtype=torch.float64) for k, v in figures.items()}
 
 
 if __name__ == "__main__":
@@ -56,8 +58,7 @@ if __name__ == "__main__":
     parser.add_argument("--meeting", type=float, default=60.0)
     asked = parser.parse_args()
     with joined("cpu", datetime.timedelta(seconds=asked.meeting)) as world:
-        trainer = state_after(2, asked.root, asked.out / "cache", asked.parts, world)
-        tensors = tensors_of(trainer)
+        tensors = after_training(asked.root, asked.out / "cache", asked.parts, world)
         if world.first:
             save_file(
                 {k: v.contiguous() for k, v in tensors.items()}, asked.out / "state.safetensors"

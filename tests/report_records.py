@@ -33,6 +33,7 @@ class Fake:
     parameters: int = 269_722
     rows: int = 8
     dirty: bool = False
+    skipped: tuple[str, ...] = ()
     digest: str = "0" * 64
     gradients: tuple[float, ...] = (0.5,) * 5  # norm of each stage, the same in every row
     # evaluation -> top-1 and top-5 error
@@ -150,6 +151,7 @@ def _execution(fake: Fake) -> schema.Execution:
         world_size=1,
         commit="0" * 40,
         dirty=fake.dirty,
+        skipped_images=fake.skipped,
         command="run",
         started="2026-01-01T00:00:00Z",
         ended="2026-01-01T01:00:00Z",

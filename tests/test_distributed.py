@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
@@ -25,7 +26,7 @@ from resnet_repro.train.distributed import ALONE, World
 from resnet_repro.train.recipe import IMAGE_PROTOCOLS
 from resnet_repro.train.trainer import check_parts
 from tests.conftest import REPO, environment
-from tests.distributed_jobs import state_after, tensors_of
+from tests.distributed_jobs import after_training
 from tests.photographs import make_imagenette
 from tests.training_jobs import read_rows
 
@@ -48,7 +49,10 @@ def _leave_nothing_running() -> Iterator[None]:
     while STARTED:
         process = STARTED.pop()
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.terminate()  # torchrun ends its processes, which are in sessions of their own
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=60)
+            process.kill()
             process.wait(timeout=60)
         if process.stdout is not None:
             process.stdout.close()
@@ -87,8 +91,8 @@ def record(folder: Path, protocol: str) -> Path:
 
 @pytest.fixture(scope="module")
 def alone(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    """After two steps of one process that normalises the same chunks, warm-up included."""
-    return tensors_of(state_after(2, photographs, tmp_path_factory.mktemp("cache"), 1, ALONE))
+    """After some steps of one process that normalises the same chunks, warm-up included."""
+    return after_training(photographs, tmp_path_factory.mktemp("cache"), 1, ALONE)
 
 
 def test_the_warm_up_counts_the_whole_batch(alone: dict[str, torch.Tensor]) -> None:
@@ -98,16 +102,18 @@ def test_the_warm_up_counts_the_whole_batch(alone: dict[str, torch.Tensor]) -> N
 
 
 def assert_alike(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
+    """The loss and error of training and test, which are means over images, far more closely."""
     assert set(ours) == set(theirs)
     for name, value in theirs.items():
         scale = float(value.abs().max()) or 1.0
-        torch.testing.assert_close(ours[name], value, rtol=0, atol=5e-3 * scale, msg=name)
+        part = 1e-5 if value.ndim == 0 else 5e-3
+        torch.testing.assert_close(ours[name], value, rtol=0, atol=part * scale, msg=name)
 
 
 def test_accumulation_gives_the_same_gradients_and_averages(
     photographs: Path, tmp_path: Path, alone: dict[str, torch.Tensor]
 ) -> None:
-    assert_alike(tensors_of(state_after(2, photographs, tmp_path, 2, ALONE)), alone)
+    assert_alike(after_training(photographs, tmp_path, 2, ALONE), alone)
 
 
 @pytest.mark.parametrize("parts", [1, 2])
@@ -125,7 +131,7 @@ def test_chunks_do_matter(
     photographs: Path, tmp_path: Path, alone: dict[str, torch.Tensor]
 ) -> None:
     """Else the tests above would show nothing: the first gradient depends on the chunks."""
-    found = tensors_of(state_after(2, photographs, tmp_path, 1, ALONE, bn_batch=8))
+    found = after_training(photographs, tmp_path, 1, ALONE, bn_batch=8)
     with pytest.raises(AssertionError):
         assert_alike(found, alone)
 
@@ -189,10 +195,11 @@ def test_a_run_whose_process_dies_and_that_is_stopped_ends_as_if_it_had_not_been
 
 
 def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not happened():
-        assert time.monotonic() < deadline
-        assert process.poll() is None
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.terminate()
+            raise AssertionError(process.communicate(timeout=120)[0])
         time.sleep(0.1)
 
 

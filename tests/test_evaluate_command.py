@@ -493,7 +493,9 @@ def test_files_that_are_no_image_are_fatal_or_left_out(
     words = ["--arch", "resnet18-B", "--weights", str(file), "--dataset", "image-folder", "--json"]
     words += ["--crop", "32", "--cache-dir", str(tmp_path / "cache"), *more]
     assert main(options(damaged, *words)) == 2
-    assert "bad.png" in capsys.readouterr().err.splitlines()[-1]
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "bad.png" in error
+    assert "--corrupt skip" in error
     assert main(options(damaged, *words, "--corrupt", "skip")) == 0
     shown, said = capsys.readouterr()
     read = ["train", "val"] if more else ["val"]
@@ -505,6 +507,7 @@ def test_files_that_are_no_image_are_fatal_or_left_out(
     assert found["execution"]["command"].endswith(" --corrupt skip")
     assert main(options(root, *words)) == 0
     whole = json.loads(capsys.readouterr().out)
+    assert found["settings"].pop("left_out") == 1
     assert (found["values"], found["settings"]) == (whole["values"], whole["settings"])
     assert whole["execution"]["skipped_images"] == []
 
@@ -600,4 +603,4 @@ def test_data_that_are_not_there(file: Path, tmp_path: Path, capsys: Any) -> Non
     (tmp_path / "val" / "n0").mkdir(parents=True)
     assert "holds no images" in fails(capsys, *words)
     (tmp_path / "val" / "n0" / "a.jpg").write_bytes(b"no image")
-    assert "1 images of 1 classes" in fails(capsys, *words)
+    assert "holds 1 classes and 1 validation images" in fails(capsys, *words)

@@ -465,8 +465,8 @@ def test_validation_images_need_no_training_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("imagenet", "4 images of 2 classes, ImageNet's 50,000 of 1,000"),
-        ("imagenette", "has other classes than Imagenette"),
+        ("imagenet", "2 classes and 4 validation images, ImageNet 1,000 classes and 50,000 val"),
+        ("imagenette", "n01440764 is missing: Imagenette has ten classes"),
         ("cifar10", "'cifar10' is no data set of image files"),
     ],
 )

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from resnet_repro import kernels
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
+from resnet_repro.kernels import winograd
 from resnet_repro.kernels.batch_norm import FusedBatchNorm2d, _BatchNormReLU
-from resnet_repro.kernels.winograd import WIDEST, WinogradConv2d, _Convolution
+from resnet_repro.kernels.winograd import WinogradConv2d, _Convolution
 from resnet_repro.models import build
 from resnet_repro.models.blocks import norm_relu
 from resnet_repro.records import store
@@ -172,13 +173,20 @@ def test_odd_and_many_channels_strides_and_biases_are_left_to_pytorch() -> None:
         nn.Conv2d(16, 16, 3, padding=1),
         nn.Conv2d(16, 16, 3, padding=1, groups=2, bias=False),
         nn.Conv2d(16, 16, 5, padding=2, bias=False),
-        nn.Conv2d(WIDEST + 8, 8, 3, padding=1, bias=False),
-        nn.Conv2d(8, WIDEST + 8, 3, padding=1, bias=False),
+        nn.Conv2d(winograd.WIDEST + 8, 8, 3, padding=1, bias=False),
+        nn.Conv2d(8, winograd.WIDEST + 8, 3, padding=1, bias=False),
         nn.BatchNorm2d(12),
     )
     before = [type(m) for m in odd]
     kernels.use_kernels(odd)
     assert [type(m) for m in odd] == before
+    wide = nn.Sequential(
+        nn.Conv2d(8, winograd.WIDEST, 3, padding=1, bias=False),
+        nn.Conv2d(winograd.WIDEST, 8, 3, padding=1, bias=False),
+        nn.BatchNorm2d(512),
+    )
+    kernels.use_kernels(wide)
+    assert [type(m) for m in wide] == [WinogradConv2d, WinogradConv2d, FusedBatchNorm2d]
 
 
 @built

@@ -287,9 +287,11 @@ def test_warnings_about_dirty_trees_and_unequal_recipes(tmp_path: Path) -> None:
         Fake("resnet20", seed=1, digest="1" * 64),
         Fake("resnet32"),
         Fake("resnet32", seed=1),
+        Fake("resnet44", seed=1, skipped=("train/cat/1.png",)),
     )
     text = "\n".join(table(TABLE6, found).notes)
     assert "uncommitted changes: resnet20 seed 0." in text
+    assert "Run without some images, which could not be read: resnet44 seed 1." in text
     assert "The seeds of resnet20 (cifar10, paper) were not run with one recipe" in text
     assert "resnet32" not in text
 
@@ -540,13 +542,14 @@ def test_reports_are_written_for_what_was_run(tmp_path: Path) -> None:
         write_report([tmp_path / "r"], tmp_path / "f", tmp_path / "t", ["fig99"])
 
 
-def test_an_unknown_metric_is_refused_where_it_is_declared() -> None:
-    for declare in (
-        lambda: Claim("a claim", "plain20", "resnet20", "tets_error"),
-        lambda: Published("resnet20", "tets_error", "table6", "ResNet-20"),
-    ):
-        with pytest.raises(UserError, match="unknown metric 'tets_error': give one of test_error,"):
-            declare()
+def test_a_metric_that_does_not_fit_is_refused_where_it_is_declared() -> None:
+    for metric in ("tets_error", "params", "top5_error"):  # of no run
+        with pytest.raises(UserError, match=f"'{metric}' does not fit here: give one of test_err"):
+            Claim("a claim", "plain20", "resnet20", metric)
+    with pytest.raises(UserError, match="'tets_error' does not fit here: give one of test_error"):
+        Published("resnet20", "tets_error", "table6", "ResNet-20")
+    with pytest.raises(UserError, match="table6: 'top5_error' is no metric of a network"):
+        dataclasses.replace(TABLE6, published=(Published("a", "top5_error", "table5", "b"),))
 
 
 def test_result_rows_for_a_terminal(tmp_path: Path) -> None:

@@ -46,7 +46,8 @@ def read_image(path: Path) -> Image.Image:
         unknown = isinstance(error, UnidentifiedImageError)
         reason = "no such format" if unknown else one_line(error)
         raise UserError(
-            f"{path} cannot be read as a JPEG, PNG or WebP image ({reason}): replace or remove it"
+            f"{path} cannot be read as a JPEG, PNG or WebP image ({reason}): replace it, "
+            "or leave out such files with --corrupt skip"
         ) from error
 
 

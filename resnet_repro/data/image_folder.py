@@ -81,52 +81,31 @@ def load(name: str, root: Path | None, *, say: Say = print) -> ImageFolder:
     unpacked from its archives there; torchvision checks their MD5s, and `say` is told.
     Raises UserError when the data set is missing or incomplete, or is another than its name says.
     """
-    root = default_root() if root is None else Path(root).expanduser()
-    if name == "imagenet":
-        unpack(root, say)
-    for part in ("train", "val"):
-        if not (root / part).is_dir():
-            raise UserError(_missing(name, root, part))
+    root = _root(name, root, ("train", "val"), say)
     classes, others = class_folders(root / "train"), class_folders(root / "val")
     _same_classes(root, classes, others)
-    if name == "imagenette":
-        _are_imagenettes(root, classes)
     data = ImageFolder(
         name, split_from(root / "train", classes), split_from(root / "val", classes), classes
     )
-    if name == "imagenet":
-        _is_whole(root, data)
+    _is_named_rightly(data)
     return data
 
 
 def validation(name: str, root: Path | None, *, say: Say = print) -> ImageFolder:
-    """The image data set of that name without its training images, which may be missing.
+    """The same without the training images, which may be missing: val/<class>/* alone.
 
-    root: None means cifar10.default_root(); ImageNet's archives there are unpacked first, which
-    `say` is told. Raises UserError when the images are missing or another data set's.
+    Raises UserError as `load`, and for a name that is none of NAMES.
     """
     if name not in NAMES:
         known = ", ".join(NAMES)
         raise UserError(f"'{name}' is no data set of image files: give one of {known}")
-    root = default_root() if root is None else root.expanduser()
-    unpack(root, say)
-    folder = root / "val"
-    if not folder.is_dir():
-        raise UserError(
-            f"no {name} in {root}, {folder} is not there: give --data-root DIR with "
-            "DIR/val/<class>/ full of images"
-        )
-    classes = class_folders(folder)
-    split = split_from(folder, classes)
-    of_classes, _, of_images = IMAGENET
-    if name == "imagenet" and (len(classes), len(split)) != (of_classes, of_images):
-        raise UserError(
-            f"{folder} holds {len(split):,} images of {len(classes):,} classes, ImageNet's "
-            f"{of_images:,} of {of_classes:,}: for others give --dataset image-folder or imagenette"
-        )
-    if name == "imagenette" and classes != IMAGENETTE:
-        raise UserError(f"{folder} has other classes than Imagenette: give --dataset image-folder")
-    return ImageFolder(name, make_split(root / "train", []), split, classes)
+    root = _root(name, root, ("val",), say)
+    classes = class_folders(root / "val")
+    data = ImageFolder(
+        name, make_split(root / "train", []), split_from(root / "val", classes), classes
+    )
+    _is_named_rightly(data)
+    return data
 
 
 def class_folders(folder: Path) -> tuple[str, ...]:
@@ -232,14 +211,22 @@ def unpack(root: Path, say: Say) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _missing(name: str, root: Path, part: str) -> str:
-    words = (
-        f"no {name} in {root}, {root / part} is not there: give --data-root DIR with "
-        "DIR/train/<class>/ and DIR/val/<class>/ full of images"
-    )
-    if name != "imagenet":
-        return words
-    return f"{words}, or with the archives {', '.join(ARCHIVES.values())} and {DEVKIT}"
+def _root(name: str, root: Path | None, parts: Sequence[str], say: Say) -> Path:
+    """Where the data set lies, unpacked. Raises UserError when a part has no folder there."""
+    root = default_root() if root is None else Path(root).expanduser()
+    if name == "imagenet":
+        unpack(root, say)
+    for part in parts:
+        if not (root / part).is_dir():
+            wanted = " and ".join(f"DIR/{part}/<class>/" for part in parts)
+            words = (
+                f"no {name} in {root}, {root / part} is not there: give --data-root DIR with "
+                f"{wanted} full of images"
+            )
+            if name == "imagenet":
+                words += f", or with the archives {', '.join(ARCHIVES.values())} and {DEVKIT}"
+            raise UserError(words)
+    return root
 
 
 def _same_classes(root: Path, train: Sequence[str], val: Sequence[str]) -> None:
@@ -252,26 +239,25 @@ def _same_classes(root: Path, train: Sequence[str], val: Sequence[str]) -> None:
             )
 
 
-def _are_imagenettes(root: Path, classes: Sequence[str]) -> None:
-    for name in IMAGENETTE:
-        if name not in classes:
-            raise UserError(f"{root / 'train' / name} is missing: Imagenette has ten classes")
-    for name in classes:
-        if name not in IMAGENETTE:
-            raise UserError(
-                f"{root / 'train' / name} is no class of Imagenette: for other classes give "
-                "--dataset image-folder"
-            )
-
-
-def _is_whole(root: Path, data: ImageFolder) -> None:
-    found = (len(data.classes), len(data.train), len(data.test))
-    if found != IMAGENET:
-        words = [
-            "{:,} classes, {:,} training and {:,} validation images".format(*counts)
-            for counts in (found, IMAGENET)
-        ]
+def _is_named_rightly(data: ImageFolder) -> None:
+    """Raises UserError for classes that are not Imagenette's, or a part of ImageNet."""
+    split = data.train if len(data.train) else data.test
+    if data.name == "imagenette":
+        for name in IMAGENETTE:
+            if name not in data.classes:
+                raise UserError(f"{split.root / name} is missing: Imagenette has ten classes")
+        for name in data.classes:
+            if name not in IMAGENETTE:
+                raise UserError(
+                    f"{split.root / name} is no class of Imagenette: for other classes give "
+                    "--dataset image-folder"
+                )
+    words = "{0:,} classes, {1:,} training and {2:,} validation images"
+    if not len(data.train):
+        words = "{0:,} classes and {2:,} validation images"
+    found = words.format(len(data.classes), len(data.train), len(data.test))
+    if data.name == "imagenet" and found != words.format(*IMAGENET):
         raise UserError(
-            f"{root} holds {words[0]}, ImageNet {words[1]}: complete it, or give "
-            "--dataset image-folder for another selection"
+            f"{split.root.parent} holds {found}, ImageNet {words.format(*IMAGENET)}: complete it, "
+            "or give --dataset image-folder for another selection"
         )

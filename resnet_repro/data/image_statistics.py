@@ -100,6 +100,7 @@ def readable(data: ImageFolder, *, workers: int, say: Say) -> ImageFolder:
     Every image is decoded for it, each time. Images are named as by `examine`, and no class may
     lose all of its own: UserError otherwise.
     """
+    # The crop is of training images, of which there are none.
     unreadable = _read_all(data, 1, workers, say, "to leave out damaged ones").unreadable
     _name(data, unreadable, say)
     return _without(data, unreadable)
@@ -146,7 +147,7 @@ class _Sums:
     images: int
     pixels: NDArray[np.int64]
     products: NDArray[np.int64]
-    unreadable: tuple[Key, ...] = ()
+    unreadable: tuple[Key, ...]
 
 
 class _Decoded:
@@ -187,7 +188,7 @@ class _Sum:
 
 
 def _examine(data: ImageFolder, crop: int, workers: int, say: Say) -> _Examined:
-    sums = _read_all(data, crop, workers, say, "for their mean and for damaged ones")
+    sums = _read_all(data, crop, workers, say, "once, for their mean and for damaged ones")
     if sums.images == 0:
         raise UserError(f"no training image in {data.train.root} can be read: replace them")
     return _Examined(_from_sums(sums), sums.unreadable)
@@ -199,7 +200,7 @@ def _read_all(data: ImageFolder, crop: int, workers: int, say: Say, purpose: str
     images, unreadable = 0, list[Key]()
     pixels = np.zeros((crop, crop, 3), dtype=np.int64)
     products = np.zeros((3, 3), dtype=np.int64)
-    say(f"reading all {total:,} images of {data.name} once, {purpose}")
+    say(f"reading all {total:,} images of {data.name} {purpose}")
     items = _Decoded(data.train.root, data.test.root, crop)
     begun = spoken = time.monotonic()
     done = 0

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from resnet_repro.data.image_files import loader, read_image
-from resnet_repro.data.image_folder import ImageSplit
+from resnet_repro.data.image_folder import ImageFolder, ImageSplit
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.crops import Views, crop_scores, cut, dense_scores, views_for
 from resnet_repro.evaluate.preprocessing import Preprocessing
@@ -128,6 +128,16 @@ def recompute_bn(
 
     with autocast():
         update_bn(batches(), placed.model)
+
+
+def split_settings(data: ImageFolder) -> dict[str, object]:
+    """What an evaluation says of the images it was made on; `left_out` only where some were."""
+    left_out = sum(path.startswith("val/") for path in data.skipped)
+    return {
+        "split": "val",
+        "dataset_digest": data.test.digest,
+        **({"left_out": left_out} if left_out else {}),
+    }
 
 
 class _Pictures:

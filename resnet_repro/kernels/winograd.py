@@ -26,11 +26,12 @@ _G = torch.tensor(
     ],
     dtype=torch.float64,
 )
+_G2 = torch.kron(_G, _G).float()  # (36, 9): both directions at once
+
 # Channels up to which the kernel is used. Every block of tiles reads the transformed weights of
 # all channels, four times as many bytes as the weights: those of 512 channels come from memory
 # each time, and PyTorch's convolution is faster (docs/performance.md).
 WIDEST = 256
-_G2 = torch.kron(_G, _G).float()  # (36, 9): both directions at once
 
 
 def _convolve(x: Tensor, weight: Tensor) -> Tensor:
@@ -85,9 +86,9 @@ class WinogradConv2d(nn.Conv2d):
 
 
 def fits(module: nn.Module) -> bool:
-    """Whether the kernel is for this module: 3x3, stride 1, padding 1, channels by eights.
+    """Whether the kernel is for this module.
 
-    And no more than WIDEST of them.
+    That is 3x3, stride 1, padding 1, and channels by eights, WIDEST at most.
     """
     return (
         isinstance(module, nn.Conv2d)

@@ -22,12 +22,15 @@ class Metric:
 
     words: what it is. unit: its unit, and what it was averaged over. evaluation, value: of those
     that are measured of a finished run later, the evaluation's name and which of its values.
+    counted, printed: of those that are counted, the counts' name of it and the paper's unit.
     """
 
     words: str
     unit: str = ""
     evaluation: str = ""
     value: str = ""
+    counted: str = ""
+    printed: str = ""
 
     @property
     def title(self) -> str:
@@ -74,13 +77,17 @@ METRICS = {
     "signal_kept": Metric(
         "cosine of a block's input and output", "mean over blocks", PATH, "signal_kept"
     ),
-    "flops": Metric("multiply-adds"),
-    "params": Metric("parameters"),
+    # Of a network, trained or not.
+    "flops": Metric("multiply-adds", counted="multiply_adds", printed=" billion"),
+    "params": Metric("parameters", counted="parameters", printed=" M"),
     # Of an ensemble, which is no run's.
     "top1_error": Metric("top-1 error", "%"),
     "top5_error": Metric("top-5 error", "%"),
 }
+OF_ENSEMBLES = ("top1_error", "top5_error")
 
 EVALUATED = {name: metric for name, metric in METRICS.items() if metric.evaluation}
 STUDIED = {name: metric for name, metric in EVALUATED.items() if metric.evaluation in STUDIES}
 ERRORS = {name: metric for name, metric in EVALUATED.items() if name not in STUDIED}
+COUNTED = {name: metric for name, metric in METRICS.items() if metric.counted}
+OF_RUNS = tuple(name for name in METRICS if name not in {*COUNTED, *OF_ENSEMBLES})

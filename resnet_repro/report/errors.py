@@ -8,6 +8,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from resnet_repro.records.metrics import METRICS
 from resnet_repro.report.figures import (
     finish,
     network_label,
@@ -23,8 +24,6 @@ from resnet_repro.report.tables import Row, outcomes, table
 QUOTED, PUBLISHED = "quoted by the paper", "published"
 RECORDED, EACH = "recorded, mean of the final iterates", "each seed"
 ENSEMBLE = "recorded, on the validation images: not comparable"
-
-TITLES = {"top1_error": "top-1 error, %", "top5_error": "top-5 error, %"}
 
 
 def errors_by_network(view: View, errors: Sequence[str]) -> Figure:
@@ -46,7 +45,7 @@ def errors_by_network(view: View, errors: Sequence[str]) -> Figure:
             ax.set_ylim(len(names) - 0.5, -0.5)
             ax.set_yticks(range(len(names)), names if ax is axes[0] else [""] * len(names))
             ax.margins(x=0.12)
-            ax.set_xlabel(TITLES[error])
+            ax.set_xlabel(METRICS[error].title)
         named: dict[str, Artist] = {}
         for ax in axes:
             named |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))

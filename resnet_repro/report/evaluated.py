@@ -104,6 +104,7 @@ def settings_words(evaluation: Evaluation) -> str:
         "shorter side": ", ".join(map(str, sizes)) if isinstance(sizes, list) else "",
         "crop": told.get("crop", ""),
         "BN statistics": told.get("bn", ""),
+        "images left out": told.get("left_out", ""),
     }
     return "; ".join(f"{name} {value}" for name, value in parts.items() if value != "")
 

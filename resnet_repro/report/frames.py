@@ -54,6 +54,7 @@ RUNS = (
     "precision",
     "commit",
     "dirty",
+    "skipped",  # images that could not be read and were left out, as asked
     "question",  # digest of the spec without its seed: equal for runs that differ by chance only
     "spec_hash",
     "folder",
@@ -302,6 +303,7 @@ def _run(record: store.Record, evaluations: Sequence[Evaluation]) -> dict[str, o
         "precision": "+".join(execution.precisions),
         "commit": execution.commit,
         "dirty": execution.any_dirty,
+        "skipped": len(execution.skipped_images),
         "question": hashlib.sha256(question.encode()).hexdigest(),
         "spec_hash": spec.hash,
         "folder": str(record.folder),

@@ -174,8 +174,12 @@ def warnings(runs: pd.DataFrame) -> list[str]:
         for name, questions in sorted(specs.items())
         if len(questions) > 1
     ]
-    dirty = runs[runs["dirty"].astype(bool)]
-    if not dirty.empty:
-        names = sorted({f"{a} seed {s}" for a, s in zip(dirty["arm"], dirty["seed"], strict=True)})
-        lines.append(f"Run from a source tree with uncommitted changes: {', '.join(names)}.")
+    for column, words in (
+        ("skipped", "Run without some images, which could not be read"),
+        ("dirty", "Run from a source tree with uncommitted changes"),
+    ):
+        marked = runs[runs[column].astype(bool)]
+        names = {f"{a} seed {s}" for a, s in zip(marked["arm"], marked["seed"], strict=True)}
+        if names:
+            lines.append(f"{words}: {', '.join(sorted(names))}.")
     return lines

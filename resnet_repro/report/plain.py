@@ -6,8 +6,9 @@ import csv
 import io
 from collections.abc import Sequence
 
+from resnet_repro.records.metrics import COUNTED
 from resnet_repro.report.claims import ClaimRow
-from resnet_repro.report.tables import COUNTED, Row, SideBySide
+from resnet_repro.report.tables import Row, SideBySide
 
 Cell = str | int | float | bool | None
 

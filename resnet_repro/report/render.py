@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from resnet_repro.paper.published import PublishedValue
-from resnet_repro.records.metrics import METRICS
+from resnet_repro.records.metrics import COUNTED, METRICS
 from resnet_repro.report.claims import ClaimRow
 from resnet_repro.report.notes import IMAGE_DATA
 from resnet_repro.report.tables import Row, SideBySide, Table
 from resnet_repro.report.verdicts import Comparison
-
-UNIT_WORDS = {"params": " M", "flops": " billion"}  # as the paper prints them
 
 
 def metric_words(metric: str, dataset: str) -> str:
@@ -120,7 +118,7 @@ def published_text(value: PublishedValue | None, metric: str) -> str:
     """
     if value is None:
         return ""
-    text = value.text + UNIT_WORDS.get(metric, "")
+    text = value.text + METRICS[metric].printed
     if value.std is not None:
         text += f" ± {value.std:.2f}"
     if value.n > 1:
@@ -132,7 +130,7 @@ def recorded_text(ours: Comparison, metric: str) -> str:
     """`8.79 ± 0.12 (n = 3)`, `269,722`; empty without a mean."""
     if ours.mean is None:
         return ""
-    if metric in UNIT_WORDS:  # counted
+    if metric in COUNTED:
         return f"{ours.mean:,.0f}"
     spread = "" if ours.std is None else f" ± {ours.std:.2f}"
     return f"{ours.mean:.2f}{spread} (n = {ours.n})"

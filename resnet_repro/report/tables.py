@@ -15,7 +15,7 @@ from resnet_repro.paper.published import (
     seed_std_prior,
     table_values,
 )
-from resnet_repro.records.metrics import ERRORS, METRICS
+from resnet_repro.records.metrics import COUNTED, ERRORS, METRICS
 from resnet_repro.report.claims import ClaimRow, claim_rows
 from resnet_repro.report.evaluated import unevaluated
 from resnet_repro.report.frames import Frames, arms_shown, sort_protocols
@@ -37,7 +37,6 @@ from resnet_repro.report.verdicts import (
 )
 
 ENSEMBLE = "ensemble"  # stands for one that was not evaluated yet
-COUNTED = {"flops": "multiply_adds", "params": "parameters"}  # metric: column of the counts
 
 
 @dataclass(frozen=True)
@@ -268,7 +267,7 @@ def _count_row(
         found = [int(run["parameters"]) for run in frames.runs_of(arm.dataset, arm.name)]
     else:
         count = frames.count_of(arm.network)
-        found = [] if count is None else [int(count[COUNTED[metric]])]
+        found = [] if count is None else [int(count[COUNTED[metric].counted])]
     value = next(iter(values), None)
     ours = judge_exact(found, value, arm.dataset)
     return Row(arm.name, arm.network, arm.dataset, metric, "", value, None, ours)

@@ -11,7 +11,7 @@ from typing import Any
 import safetensors.torch
 
 from resnet_repro.evaluate.crops import views_for
-from resnet_repro.evaluate.images import Member, evaluate
+from resnet_repro.evaluate.images import Member, evaluate, split_settings
 from resnet_repro.evaluate.layers import layer_responses
 from resnet_repro.evaluate.preprocessing import subtracting
 from resnet_repro.models.names import CifarName, parse
@@ -179,8 +179,7 @@ def _ten_crop(job: Job, trainer: Trainer, data: Photographs, say: Callable[[str]
         "sizes": list(views.sizes),
         "crop": views.crop,
         "bn": recipe.bn_statistics,
-        "split": "val",
-        "dataset_digest": data.folder.test.digest,
+        **split_settings(data.folder),
     }
     values = {
         "images": scores.images,

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.colors import to_hex
 
+from resnet_repro.records.metrics import METRICS
 from resnet_repro.report.figures import palette
 from resnet_repro.report.tables import Row, Table
 
@@ -30,7 +31,7 @@ def empty_chart(name: str, title: str, x: str, y: str, *, log: bool = False) -> 
 
 def values(table: Table) -> list[Chart]:
     """A table's errors by arm, published and recorded, a chart a metric."""
-    rows = [row for row in table.rows if not row.quoted and row.metric.endswith("_error")]
+    rows = [row for row in table.rows if not row.quoted and METRICS[row.metric].unit == "%"]
     metrics = dict.fromkeys(row.metric for row in rows if row.published is not None)
     found = []
     for metric in metrics:
