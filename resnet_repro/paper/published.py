@@ -178,12 +178,21 @@ def curve(figure: str, network: str, split: str, panel: str | None = None) -> pd
     """
     import pandas as pd
 
+    points = _points(figure, network, split, panel)
+    return pd.DataFrame(points, columns=["iteration", "error_pct"])
+
+
+def first_drawn(figure: str, network: str, split: str) -> int:
+    """The iteration of a published curve's first point; its error before exceeds the axis."""
+    return _points(figure, network, split, None)[0][0]
+
+
+def _points(figure: str, network: str, split: str, panel: str | None) -> list[tuple[int, float]]:
     if figure == "fig4" and split == "test":
         split = "val"
     for (a_figure, a_panel, a_network, a_split), points in _curves().items():
         if (a_figure, a_network, a_split) == (figure, network, split) and panel in (None, a_panel):
-            ordered = sorted(points, key=lambda p: p[0])
-            return pd.DataFrame(ordered, columns=["iteration", "error_pct"])
+            return sorted(points, key=lambda p: p[0])
     raise KeyError(f"{figure} draws no {split} curve of {network!r} (panel {panel or 'any'})")
 
 
