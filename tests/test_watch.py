@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -621,6 +622,8 @@ class Terminal:
             cwd=REPO,
             env=environment(TERM="xterm-256color", PYTHONUTF8="1"),
             start_new_session=True,
+            # Where tests run in a shell's background, Ctrl-C is ignored, and that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self.raw = b""
 
@@ -666,6 +669,7 @@ def test_ctrl_c_leaves_a_terminal_as_it_was(tmp_path: Path, terminals: list[Term
     shown = terminal.read()
     assert terminal.process.wait(timeout=60) == 0
     assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l")
+    assert "no process trains it" not in shown  # it was left, and did not end by itself
     assert "Traceback" not in shown
     assert "error:" not in shown
     assert BRAILLE.search(shown)
