@@ -5,6 +5,9 @@ from one input to the next. Along circles through pairs of test images, the grad
 mixture of a block's channels is taken with respect to the input. Before training, in a plain net
 neighbouring inputs' gradients have the less in common the deeper the block, until they resemble
 white noise; shortcuts keep them alike for longer.
+
+Beside it stand the norms before training, which no row of a record has: batch normalisation keeps
+the signal's variance on the way to the output, but not the gradient's on the way back.
 """
 
 from __future__ import annotations
@@ -50,12 +53,14 @@ ARTIFACT = Artifact(
         "by their correlation over the circle, before training. Batch normalisation then has the "
         "statistics of one batch of training images, and after training its moving averages, so "
         "that each output depends on its own input alone.",
+        "The last panel is of another gradient: that of the loss with respect to each layer's "
+        "weights, over one batch of training images.",
     ),
 )
 
 
 def draw(view: View) -> Figure:
-    """Correlation of neighbours after each block, and by distance after the last."""
+    """Correlation of neighbours after each block and by distance; norms by layer."""
     from resnet_repro.report.shattering import shattering_figure
 
     return shattering_figure(view)

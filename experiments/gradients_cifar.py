@@ -61,7 +61,8 @@ ARTIFACT = Artifact(
     notes=(
         "The norms are those of the loss gradient at the last step before each row, weight decay "
         "apart. conv1 to layer3 are compared, in every recorded row; the difference is the mean "
-        "of log10 of their ratio.",
+        "of log10 of their ratio. The norms before the first step are in the figure of "
+        "claim_shattering.",
     ),
 )
 

@@ -24,7 +24,8 @@ class Shattered:
     """Autocorrelations of one network's input gradients, by block and then by lag.
 
     `states` has them before and after training, as far as was measured. `white` and `brown`: of
-    noise, at the same lags.
+    noise, at the same lags. norms: of each layer's gradient before training, from input to output,
+    if they are to be shown.
     """
 
     network: str
@@ -32,6 +33,7 @@ class Shattered:
     states: Mapping[str, Rows]
     white: tuple[float, ...]
     brown: tuple[float, ...]
+    norms: tuple[float, ...] = ()
 
 
 INITIAL, TRAINED = "before training", "after training"
@@ -50,12 +52,17 @@ def shattering_figure(view: View) -> Figure:
 def draw_shattering(found: Sequence[Shattered], title: str, text: str) -> Figure:
     """Correlation of neighbours after each block, a panel a state; by distance after the last.
 
+    And the norms, where there are any.
     Plain nets are dashed with open markers, residual nets solid with filled ones; a depth has one
     colour. Grey: white and brown noise. text: the small print below.
     """
     states = [s for s in (INITIAL, TRAINED) if any(s in one.states for one in found)]
+    norms = {one.network: one.norms for one in found if one.norms}
+    panels = len(states) + 1 + bool(norms)
     with style():
-        figure, axes = new_figure(1.0 + 3.6 * (len(states) + 1), 4.4, len(states) + 1)
+        figure, axes = new_figure(1.0 + 3.6 * panels, 4.4, panels)
+        if norms:
+            _draw_norms(axes.pop(), INITIAL + ": norm of the loss gradient", norms)
         axes[0].set_ylabel("correlation of input gradients")
         for ax, state in zip(axes, states, strict=False):
             ax.set_title(f"{state}: neighbouring inputs")
@@ -93,16 +100,20 @@ def draw_norms(norms: Mapping[str, Mapping[str, Sequence[float]]], title: str, t
         axes[0].set_ylabel("norm of the loss gradient")
         networks: dict[str, None] = {}
         for ax, (state, each) in zip(axes, norms.items(), strict=True):
-            ax.set_yscale("log")
-            ax.set_title(state)
-            ax.set_xlabel("layer, from input to output")
+            _draw_norms(ax, state, each)
             if ax is not axes[0]:
                 ax.sharey(axes[0])
-            for network, values in each.items():
-                networks[network] = None
-                ax.plot(range(1, len(values) + 1), values, **{**look(network), "ms": 3})
+            networks |= dict.fromkeys(each)
         finish(figure, title, [key(network) for network in networks], text)
     return figure
+
+
+def _draw_norms(ax: Axes, title: str, each: Mapping[str, Sequence[float]]) -> None:
+    ax.set_yscale("log")
+    ax.set_title(title)
+    ax.set_xlabel("layer, from input to output")
+    for network, values in each.items():
+        ax.plot(range(1, len(values) + 1), values, **{**look(network), "ms": 3})
 
 
 def _noise(ax: Axes, one: Shattered) -> None:
@@ -120,4 +131,5 @@ def _shattered(network: str, evaluation: Evaluation) -> Shattered:
         },
         white=tuple(evaluation.listed("white_noise")),
         brown=tuple(evaluation.listed("brown_noise")),
+        norms=tuple(evaluation.listed("initial_norms")),
     )
