@@ -397,6 +397,13 @@ def points(lines: list[Line2D]) -> list[list[tuple[float, float]]]:
     return [[(x, y) for x, y in np.asarray(line.get_xydata()).tolist()] for line in lines]
 
 
+def test_norms_before_training_have_a_panel_of_their_own(studied: Frames) -> None:
+    *_, norms = drawn_lines(SHATTERING, studied)
+    made = studied.evaluations[studied.evaluations["evaluation"] == "gradients"]
+    expected = [e.listed("initial_norms") for e in made.sort_values("arm")["made"]]
+    assert [[y for _, y in line] for line in points(norms)] == expected
+
+
 def test_each_net_is_a_line_from_its_own_depth_on(tmp_path: Path) -> None:
     study(tmp_path, Fake("plain20"), 5.0, 0.5)
     study(tmp_path, Fake("plain44"), 7.0, 0.5)
