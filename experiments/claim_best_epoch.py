@@ -14,7 +14,7 @@ from resnet_repro.artifacts import Arm, Artifact
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.frames import View
+    from resnet_repro.report.view import View
 
 DEPTHS = (20, 32, 44, 56, 110)
 

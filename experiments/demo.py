@@ -9,7 +9,7 @@ from resnet_repro.artifacts import Arm, Artifact, Claim
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.frames import View
+    from resnet_repro.report.view import View
 
 PLAIN = ("plain20-w8", "plain56-w8")
 RESIDUAL = ("resnet20-w8", "resnet56-w8")

@@ -10,7 +10,7 @@ from resnet_repro.paper.published import first_drawn
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.frames import View
+    from resnet_repro.report.view import View
 
 ARMS = ("plain20", "plain56")
 

@@ -10,7 +10,7 @@ from resnet_repro.artifacts import Arm, Artifact, Claim, Published
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.frames import View
+    from resnet_repro.report.view import View
 
 PLAIN = (20, 32, 44, 56)  # drawn; plain-110 is only spoken of in the caption
 RESIDUAL = (20, 32, 44, 56, 110)

@@ -25,7 +25,7 @@ from resnet_repro.artifacts import Arm, Artifact, Claim
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.frames import View
+    from resnet_repro.report.view import View
 
 PLAIN = ("plain20", "plain56")
 RESIDUAL = ("resnet20", "resnet56")

@@ -22,7 +22,7 @@ from resnet_repro.paper.published import table_values
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.frames import View
+    from resnet_repro.report.view import View
 
 DEPTHS = (20, 56)
 OPTIONS = ("A", "B", "C")

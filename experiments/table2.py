@@ -14,7 +14,7 @@ from resnet_repro.paper.published import published_for
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.frames import View
+    from resnet_repro.report.view import View
 
 # Network: its name in the paper's table.
 ROWS = {

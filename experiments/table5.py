@@ -13,7 +13,7 @@ from resnet_repro.artifacts import Arm, Artifact, Published
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.frames import View
+    from resnet_repro.report.view import View
 
 MEMBERS = ("resnet34-B", "resnet34-C", "resnet50", "resnet101")
 TWICE = "resnet152"

@@ -19,7 +19,7 @@ from resnet_repro.paper.published import seed_std_prior
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.frames import View
+    from resnet_repro.report.view import View
 
 WITH, WITHOUT = "resnet110", "resnet110-nowarmup"
 ARMS = (WITH, WITHOUT)

@@ -121,7 +121,7 @@ class Artifact:
 class Experiment:
     """A loaded experiment script: its artifact and its draw function.
 
-    `draw(view)` gets a resnet_repro.report.frames.View and returns a matplotlib figure.
+    `draw(view)` gets a resnet_repro.report.view.View and returns a matplotlib figure.
     """
 
     artifact: Artifact

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from resnet_repro import artifacts, runner
 from resnet_repro.errors import UserError
 from resnet_repro.report.best_epoch import arm_runs, best_epoch_gain
-from resnet_repro.report.frames import make_view, read_frames
+from resnet_repro.report.reading import read_frames
 from resnet_repro.report.tables import table
+from resnet_repro.report.view import make_view
 from tests.report_records import Fake, write
 
 BEST = artifacts.load("claim_best_epoch")

@@ -10,9 +10,11 @@ import pytest
 from resnet_repro import artifacts, overview, runner
 from resnet_repro.report.copies import copies_texts
 from resnet_repro.report.figures import plotted_digest, stored_digest
-from resnet_repro.report.frames import Frames, make_view, read_frames
+from resnet_repro.report.frames import Frames
+from resnet_repro.report.reading import read_frames
 from resnet_repro.report.results_page import results_page
 from resnet_repro.report.tables import table
+from resnet_repro.report.view import make_view
 from resnet_repro.report.write import readme_parts, write_tables
 from tests.conftest import REPO
 

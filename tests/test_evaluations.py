@@ -28,7 +28,7 @@ from resnet_repro.records.evaluations import (
     write_evaluation,
 )
 from resnet_repro.records.verify import ensemble_problems, problems
-from resnet_repro.report.frames import read_frames
+from resnet_repro.report.reading import read_frames
 from tests.report_records import Fake, ensemble, imagenet, write
 
 TEN_CROP = Evaluation(

@@ -23,7 +23,8 @@ from resnet_repro.errors import UserError
 from resnet_repro.paper.published import curve
 from resnet_repro.report import figures
 from resnet_repro.report.curves import Panel, training_curves
-from resnet_repro.report.frames import View, make_view, read_frames
+from resnet_repro.report.reading import read_frames
+from resnet_repro.report.view import View, make_view
 from tests.report_records import Fake, write
 
 PLAIN = (Fake("plain20", 9.7, 1.4, rows=16), Fake("plain56", 13.2, 6.0, rows=16))

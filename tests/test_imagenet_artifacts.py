@@ -16,11 +16,13 @@ from resnet_repro import artifacts
 from resnet_repro.artifacts import Artifact, Published
 from resnet_repro.paper.published import curve, published_for, seed_std_prior
 from resnet_repro.report import figures, plain, render
-from resnet_repro.report.frames import Frames, make_view, read_frames
+from resnet_repro.report.frames import Frames
 from resnet_repro.report.missing import NOT_MEASURED, missing_grid, missing_runs
 from resnet_repro.report.pace import pace, seconds_per_image
+from resnet_repro.report.reading import read_frames
 from resnet_repro.report.results_page import results_page
 from resnet_repro.report.tables import Row, comparison, table
+from resnet_repro.report.view import make_view
 from tests.report_records import Fake, ensemble, imagenet, write
 from tests.test_figures import ends, overlaps, small_print, words
 

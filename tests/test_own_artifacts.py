@@ -9,7 +9,7 @@ import pytest
 from resnet_repro import artifacts, runner
 from resnet_repro.report import plain, render
 from resnet_repro.report.claims import ClaimRow
-from resnet_repro.report.frames import read_frames
+from resnet_repro.report.reading import read_frames
 from resnet_repro.report.tables import table
 from tests.report_records import Fake, write
 

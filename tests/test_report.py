@@ -18,8 +18,10 @@ from resnet_repro.artifacts import Arm, Artifact, Claim, Published
 from resnet_repro.errors import UserError
 from resnet_repro.paper.published import published_for
 from resnet_repro.report import plain, render
-from resnet_repro.report.frames import Frames, make_view, read_frames
+from resnet_repro.report.frames import Frames
+from resnet_repro.report.reading import read_frames
 from resnet_repro.report.tables import Row, comparison, spread, table
+from resnet_repro.report.view import make_view
 from resnet_repro.report.write import (
     compare_json,
     compare_rows,

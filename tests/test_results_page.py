@@ -9,10 +9,11 @@ import pytest
 
 from resnet_repro import artifacts
 from resnet_repro.cli import main
-from resnet_repro.report.frames import Frames, read_frames
+from resnet_repro.report.frames import Frames
 from resnet_repro.report.missing import missing_grid, missing_runs
 from resnet_repro.report.pace import seconds_per_image
 from resnet_repro.report.prediction import agreement, predictions, spearman
+from resnet_repro.report.reading import read_frames
 from resnet_repro.report.results_page import results_page
 from resnet_repro.report.write import write_report
 from tests.report_records import Fake, write

@@ -24,8 +24,10 @@ from resnet_repro.models import build
 from resnet_repro.records.evaluations import STUDIES, Evaluation, read_evaluation, write_evaluation
 from resnet_repro.records.verify import problems
 from resnet_repro.report.figures import plotted_digest
-from resnet_repro.report.frames import Frames, make_view, read_frames
+from resnet_repro.report.frames import Frames
+from resnet_repro.report.reading import read_frames
 from resnet_repro.report.tables import table
+from resnet_repro.report.view import make_view
 from resnet_repro.train.device import choose
 from tests.report_records import Fake, write
 

@@ -20,8 +20,8 @@ from resnet_repro.report.figures import (
     style,
     view_caption,
 )
-from resnet_repro.report.frames import View
 from resnet_repro.report.studied import look
+from resnet_repro.report.view import View
 
 PLAIN, RESIDUAL = "plain net", "residual net"
 BEST, MEAN = "its best test", "mean over seeds"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from resnet_repro.report.figures import finish, new_figure, palette, style
-from resnet_repro.report.frames import View
 from resnet_repro.report.notes import counted_caption
 from resnet_repro.report.tables import table
+from resnet_repro.report.view import View
 
 COUNTED, EQUAL, DIFFERS = "counted", "printed, equal", "printed, differs"
 

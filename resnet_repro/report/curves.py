@@ -24,8 +24,8 @@ from resnet_repro.report.figures import (
     style,
     view_caption,
 )
-from resnet_repro.report.frames import View
 from resnet_repro.report.notes import IMAGE_DATA
+from resnet_repro.report.view import View
 
 
 @dataclass(frozen=True)

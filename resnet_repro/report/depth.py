@@ -12,9 +12,9 @@ from matplotlib.ticker import NullFormatter, NullLocator
 
 from resnet_repro.paper.published import PublishedValue, published_for
 from resnet_repro.report.figures import finish, new_figure, palette, style, view_caption
-from resnet_repro.report.frames import View
 from resnet_repro.report.tables import outcomes, spread
 from resnet_repro.report.verdicts import summarise, t_quantile
+from resnet_repro.report.view import View
 
 PUBLISHED, RECORDED, EACH = "published", "recorded, mean of the final iterates", "each seed"
 

@@ -31,8 +31,9 @@ from resnet_repro.errors import UserError
 from resnet_repro.records.files import write_atomic
 from resnet_repro.records.metrics import ERRORS
 from resnet_repro.report.evaluated import studies_wanted
-from resnet_repro.report.frames import LABELS, View
+from resnet_repro.report.frames import LABELS
 from resnet_repro.report.notes import caption
+from resnet_repro.report.view import View
 
 RGB = tuple[float, float, float]
 

@@ -19,7 +19,7 @@ from resnet_repro.report.figures import (
     style,
     view_caption,
 )
-from resnet_repro.report.frames import View
+from resnet_repro.report.view import View
 
 STAGES = GRADIENTS_IMAGENET[1:]
 # The stages that every network has keep their colours where layer4 joins them.

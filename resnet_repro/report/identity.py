@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 
 from resnet_repro.records.evaluations import IDENTITY, Evaluation
 from resnet_repro.report.figures import finish, new_figure, style
-from resnet_repro.report.frames import View
 from resnet_repro.report.studied import look, studied, studied_caption
+from resnet_repro.report.view import View
 
 PLAIN, RESIDUAL = "plain net, as trained", "residual net, as trained"
 DEEPENED, FOUND = "the same net, deepened", "what training found at each depth"

@@ -14,8 +14,8 @@ from matplotlib.ticker import MaxNLocator
 
 from resnet_repro.records.evaluations import LESIONS, Evaluation
 from resnet_repro.report.figures import colour, finish, new_figure, style
-from resnet_repro.report.frames import View
 from resnet_repro.report.studied import key, line, look, studied, studied_caption
+from resnet_repro.report.view import View
 
 WHOLE = "thin: the whole network"
 EACH = "dots: single draws"

@@ -10,9 +10,10 @@ from resnet_repro.artifacts import Artifact
 from resnet_repro.paper.published import ITERATIONS, curve
 from resnet_repro.records.metrics import METRICS
 from resnet_repro.report.evaluated import evaluations_wanted
-from resnet_repro.report.frames import Frames, arms_shown, sort_protocols
+from resnet_repro.report.frames import Frames, sort_protocols
 from resnet_repro.report.lacking import lacking_evaluations
 from resnet_repro.report.verdicts import WIDE, Spread
+from resnet_repro.report.view import arms_shown
 
 IMAGE_DATA = ("imagenet", "imagenette", "image-folder")  # tested on a crop of a larger image
 

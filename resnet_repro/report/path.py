@@ -11,8 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from resnet_repro.records.evaluations import PATH, Evaluation
 from resnet_repro.report.figures import finish, new_figure, style
-from resnet_repro.report.frames import View
 from resnet_repro.report.studied import key, look, studied, studied_caption
+from resnet_repro.report.view import View
 
 READING = (
     "Left: the cosine between a block's input, by way of the shortcut where there is one, and its "

@@ -18,7 +18,7 @@ from resnet_repro.report.figures import (
     style,
     view_caption,
 )
-from resnet_repro.report.frames import View
+from resnet_repro.report.view import View
 
 PALE = 0.45  # the paper's curves; five grey ones could not be told apart
 Order = Literal["original", "sorted"]

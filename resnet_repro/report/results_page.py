@@ -20,7 +20,7 @@ from resnet_repro.report import render
 from resnet_repro.report.claims import ClaimRow
 from resnet_repro.report.copies import NOTE, TITLE, Reported, copies_grid, reported
 from resnet_repro.report.evaluated import CROPS, below, evaluate_command, evaluations_wanted
-from resnet_repro.report.frames import Frames, arms_shown
+from resnet_repro.report.frames import Frames
 from resnet_repro.report.missing import (
     NOT_MEASURED,
     PROTOCOLS,
@@ -31,6 +31,7 @@ from resnet_repro.report.missing import (
 from resnet_repro.report.prediction import agreement, prediction_grid, predictions
 from resnet_repro.report.render import Grid
 from resnet_repro.report.tables import Row, Table, table
+from resnet_repro.report.view import arms_shown
 
 HEAD = """# Results
 

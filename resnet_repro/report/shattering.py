@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 
 from resnet_repro.records.evaluations import GRADIENTS, Evaluation
 from resnet_repro.report.figures import finish, new_figure, style
-from resnet_repro.report.frames import View
 from resnet_repro.report.studied import key, look, studied, studied_caption
+from resnet_repro.report.view import View
 
 Rows = tuple[tuple[float, ...], ...]
 

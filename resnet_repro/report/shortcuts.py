@@ -13,9 +13,9 @@ from resnet_repro.artifacts import Arm
 from resnet_repro.models.names import parse_cifar
 from resnet_repro.paper.published import published_for
 from resnet_repro.report.figures import finish, new_figure, palette, style, view_caption
-from resnet_repro.report.frames import View
 from resnet_repro.report.tables import outcomes, spread
 from resnet_repro.report.verdicts import summarise, t_quantile
+from resnet_repro.report.view import View
 
 MEAN, SEED, PUBLISHED = "mean, final iterates", "each seed", "published (option A)"
 

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from resnet_repro.artifacts import Arm
 from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.report.figures import arm_label, colour, network_label, view_caption
-from resnet_repro.report.frames import View
+from resnet_repro.report.view import View
 
 
 def studied(view: View, name: str) -> list[tuple[Arm, Evaluation]]:

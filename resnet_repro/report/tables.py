@@ -18,7 +18,7 @@ from resnet_repro.paper.published import (
 from resnet_repro.records.metrics import COUNTED, ERRORS, METRICS
 from resnet_repro.report.claims import ClaimRow, claim_rows
 from resnet_repro.report.evaluated import unevaluated
-from resnet_repro.report.frames import Frames, arms_shown, sort_protocols
+from resnet_repro.report.frames import Frames, sort_protocols
 from resnet_repro.report.notes import (
     caption,
     counted_caption,
@@ -35,6 +35,7 @@ from resnet_repro.report.verdicts import (
     pooled_std,
     summarise,
 )
+from resnet_repro.report.view import arms_shown
 
 ENSEMBLE = "ensemble"  # stands for one that was not evaluated yet
 

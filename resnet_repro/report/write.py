@@ -10,11 +10,13 @@ from resnet_repro.errors import UserError
 from resnet_repro.records.files import read_text, write_atomic
 from resnet_repro.report import figures, plain, render
 from resnet_repro.report.copies import copies_texts
-from resnet_repro.report.frames import Frames, make_view, read_frames
+from resnet_repro.report.frames import Frames
 from resnet_repro.report.pace import pace
 from resnet_repro.report.page import write_page
+from resnet_repro.report.reading import read_frames
 from resnet_repro.report.results_page import results_page as page_text
 from resnet_repro.report.tables import SideBySide, Table, comparison, table
+from resnet_repro.report.view import make_view
 
 README_TABLES = ("table6",)
 COPIES_BESIDE = "table6"  # the artifact that the table of public copies goes with
