@@ -14,6 +14,16 @@ from resnet_repro.artifacts import Artifact
 from resnet_repro.records.metrics import EVALUATED
 
 LABELS = ("dataset", "arm", "protocol", "seed")
+RESULTS = (  # as result.json has them; NaN for what was not measured
+    "train_loss",
+    "train_error",
+    "test_loss",
+    "test_error",
+    "best_test_error",
+    "best_test_iteration",
+    "warmup_ended",
+    "half_precision_test_error",
+)
 RUNS = (
     *LABELS,
     "network",
@@ -23,14 +33,7 @@ RUNS = (
     "batch_size",
     "crop",  # pixels a side; NaN where images are not cropped from larger ones
     "parameters",
-    "train_loss",
-    "train_error",
-    "test_loss",
-    "test_error",
-    "best_test_error",
-    "best_test_iteration",
-    "warmup_ended",
-    "half_precision_test_error",
+    *RESULTS,
     *EVALUATED,  # of evaluations; NaN without
     "layer_std",  # of the responses (Fig. 7), the mean over the 3x3 layers
     "gradient_norm",  # of the first stage, the median over the rows

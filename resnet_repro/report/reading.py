@@ -21,18 +21,7 @@ from resnet_repro.report.evaluated import (
     record_evaluations,
     settings_words,
 )
-from resnet_repro.report.frames import COUNTS, EVALUATIONS, LABELS, RUNS, Frames
-
-_NUMBERS = (
-    "train_loss",
-    "train_error",
-    "test_loss",
-    "test_error",
-    "best_test_error",
-    "best_test_iteration",
-    "warmup_ended",
-    "half_precision_test_error",
-)
+from resnet_repro.report.frames import COUNTS, EVALUATIONS, LABELS, RESULTS, RUNS, Frames
 
 
 def read_frames(results_dirs: Sequence[Path]) -> Frames:
@@ -112,7 +101,7 @@ def _run(record: store.Record, evaluations: Sequence[Evaluation]) -> dict[str, o
         ),
         **{name: _or_nan(_positive(spec.recipe.get(name))) for name in ("batch_size", "crop")},
         "parameters": result.parameters,
-        **{name: _or_nan(getattr(result, name)) for name in _NUMBERS},
+        **{name: _or_nan(getattr(result, name)) for name in RESULTS},
         **errors_of(evaluations),
         "device": execution.device,
         "device_name": execution.device_name,
