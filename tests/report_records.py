@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from resnet_repro.records import schema, store
+from resnet_repro.records.counts import COMMITTED
 from resnet_repro.records.evaluations import Evaluation, write_ensemble, write_evaluation
 
 LENGTHS = {"paper": 64_000, "short": 8_000, "demo": 674}
@@ -49,6 +51,14 @@ def write(results: Path, *fakes: Fake) -> None:
     """Write each as a finished record below `results`."""
     for fake in fakes:
         _write(results, fake)
+
+
+def counts(results: Path, *networks: str) -> None:
+    """The committed counts of these networks, below `results`."""
+    where = results / "counts"
+    where.mkdir(parents=True)
+    for name in networks:
+        shutil.copy(COMMITTED / "counts" / f"{name}.json", where)
 
 
 def imagenet(arm: str, *errors: float, **changes: object) -> Fake:

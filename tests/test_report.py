@@ -29,7 +29,7 @@ from resnet_repro.report.write import (
     update_between_markers,
     write_report,
 )
-from tests.report_records import LENGTHS, PARAMETERS, Fake, write
+from tests.report_records import LENGTHS, PARAMETERS, Fake, counts, write
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE6 = artifacts.load("table6").artifact
@@ -237,6 +237,14 @@ def test_parameters_are_compared_once_whatever_the_protocol(tmp_path: Path) -> N
     assert row_of(TABLE6, found, "resnet20", "params").ours.verdict == "equal"
     assert row_of(TABLE6, found, "resnet56", "params").ours.verdict == "differs"
     assert row_of(TABLE6, found, "resnet110", "params").ours.verdict == "missing"
+
+
+def test_parameters_of_a_network_without_runs_are_counted(tmp_path: Path) -> None:
+    counts(tmp_path / "results", "resnet20", "resnet110")
+    found = frames(tmp_path, Fake("resnet20", parameters=PARAMETERS[56]))
+    assert row_of(TABLE6, found, "resnet110", "params").ours.verdict == "equal"
+    trained = row_of(TABLE6, found, "resnet20", "params").ours  # what was trained, not the count
+    assert (trained.mean, trained.verdict) == (PARAMETERS[56], "differs")
 
 
 def test_a_diverged_seed_is_not_dropped(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from resnet_repro.report.prediction import agreement, predictions, spearman
 from resnet_repro.report.reading import read_frames
 from resnet_repro.report.results_page import results_page
 from resnet_repro.report.write import write_report
-from tests.report_records import Fake, write
+from tests.report_records import Fake, counts, write
 
 TABLE6 = artifacts.load("table6").artifact
 FIG1 = artifacts.load("fig1").artifact
@@ -65,13 +65,19 @@ def test_every_number_of_ours_is_linked(tmp_path: Path) -> None:
 
 
 def test_counted_numbers_lead_to_their_counts(tmp_path: Path) -> None:
-    counts = Path(__file__).parents[1] / "results" / "recorded" / "counts"
-    where = tmp_path / "recorded" / "counts"
-    where.mkdir(parents=True)
-    (where / "resnet50.json").write_bytes((counts / "resnet50.json").read_bytes())
+    counts(tmp_path / "recorded", "resnet50")
     text = page(tmp_path)
     assert "](../recorded/counts/resnet50.json)" in text
     assert "resnet101.json" not in text
+
+
+def test_parameters_of_a_network_without_runs_lead_to_its_count(tmp_path: Path) -> None:
+    counts(tmp_path / "recorded", "resnet20", "resnet110")
+    text = page(tmp_path, *FAKES)
+    rows = {"resnet110": "counts/resnet110.json", "resnet20": "cifar10/resnet20"}
+    for arm, place in rows.items():
+        line = next(s for s in text.splitlines() if s.startswith(f"| {arm} | parameters"))
+        assert f"](../recorded/{place})" in line
 
 
 def test_figures_are_shown_where_there_are_some(tmp_path: Path) -> None:

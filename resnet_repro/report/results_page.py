@@ -15,6 +15,7 @@ from typing import Any
 from resnet_repro import artifacts
 from resnet_repro.artifacts import Artifact
 from resnet_repro.records.evaluations import DENSE
+from resnet_repro.records.metrics import COUNTED
 from resnet_repro.records.schema import RunId
 from resnet_repro.report import render
 from resnet_repro.report.claims import ClaimRow
@@ -117,13 +118,14 @@ def _of_row(
     """Where a row's numbers come from; None for those of other work."""
     if row.quoted:
         return None
-    if artifact.counted:
-        files = [folder / "counts" / f"{row.network}.json" for folder in results_dirs]
-        return next((file for file in files if file.exists()), None)
     if artifact.ensemble:
         here = [e["file"] for e in frames.ensembles_of(artifact) if e["name"] == row.arm]
         return Path(here[0]) if here else None
-    return _folder(frames.runs_of(row.dataset, row.arm, row.protocol or None))
+    runs = frames.runs_of(row.dataset, row.arm, row.protocol or None)
+    if row.metric in COUNTED and (artifact.counted or not runs):
+        files = [folder / "counts" / f"{row.network}.json" for folder in results_dirs]
+        return next((file for file in files if file.exists()), None)
+    return _folder(runs)
 
 
 def _linked(

@@ -263,12 +263,13 @@ def _ensemble_row(
 def _count_row(
     artifact: Artifact, arm: Arm, metric: str, frames: Frames, values: Sequence[PublishedValue]
 ) -> Row:
-    """What the network's count says; parameters of a network that is trained, what its runs do."""
+    """Parameters as the runs of a network that was trained have them; else the network's count."""
+    found: list[int] = []
     if metric == "params" and not artifact.counted:
         found = [int(run["parameters"]) for run in frames.runs_of(arm.dataset, arm.name)]
-    else:
-        count = frames.count_of(arm.network)
-        found = [] if count is None else [int(count[COUNTED[metric].counted])]
+    count = frames.count_of(arm.network)
+    if not found and count is not None:
+        found = [int(count[COUNTED[metric].counted])]
     value = next(iter(values), None)
     ours = judge_exact(found, value, arm.dataset)
     return Row(arm.name, arm.network, arm.dataset, metric, "", value, None, ours)
