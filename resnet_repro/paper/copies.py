@@ -1,4 +1,7 @@
-"""What other public copies of the CIFAR-10 ResNets report, from copies.csv beside this module.
+"""What other public copies of the CIFAR-10 ResNets report, from CSV files beside this module.
+
+copies.csv has what they ended with; copies_start.csv where they stood at the iteration at which
+the protocol `short` first lowers the rate, or close to it.
 
 Every number was read in the file or thread named beside it. What that source, or the code beside
 it, does not say is `not stated`: a number chosen by its test error flatters by 0.04 to 0.3
@@ -26,6 +29,15 @@ COLUMNS = (
     "schedule",
     "note",
 )
+START_COLUMNS = (
+    "source",
+    "file",
+    "arm",
+    "iteration",
+    "train_error_pct",
+    "test_error_pct",
+    "note",
+)
 
 
 @dataclass(frozen=True)
@@ -46,10 +58,39 @@ class Copy:
         return f"https://github.com/{self.source}"
 
 
+@dataclass(frozen=True)
+class CopyStart:
+    """A network's errors in % early in its training at the rate of 0.1, as a repository's log has.
+
+    train_error: None where the log has no more than single batches.
+    """
+
+    source: str
+    file: str
+    arm: str
+    iteration: int
+    train_error: float | None
+    test_error: float
+    note: str
+
+    @property
+    def url(self) -> str:
+        return f"https://github.com/{self.source}/blob/HEAD/{self.file}"
+
+
 def load_copies() -> tuple[Copy, ...]:
     """Every row of copies.csv, in its order."""
-    file = resources.files("resnet_repro.paper").joinpath("copies.csv")
-    return parse_copies(file.read_text(encoding="utf-8").splitlines())
+    return parse_copies(_lines("copies.csv"))
+
+
+def load_starts() -> tuple[CopyStart, ...]:
+    """Every row of copies_start.csv, in its order."""
+    return parse_starts(_lines("copies_start.csv"))
+
+
+def _lines(name: str) -> list[str]:
+    file = resources.files("resnet_repro.paper").joinpath(name)
+    return file.read_text(encoding="utf-8").splitlines()
 
 
 def parse_copies(lines: Iterable[str]) -> tuple[Copy, ...]:
@@ -78,18 +119,61 @@ def parse_copies(lines: Iterable[str]) -> tuple[Copy, ...]:
     return tuple(copies)
 
 
-def _problem(row: dict[str, str]) -> str:
-    """What is wrong with a row; empty when nothing is."""
+def parse_starts(lines: Iterable[str]) -> tuple[CopyStart, ...]:
+    """The rows in the lines of a CSV file. Raises UserError naming the first bad row."""
+    reader = csv.DictReader(lines)
+    if tuple(reader.fieldnames or ()) != START_COLUMNS:
+        raise UserError(f"copies_start.csv needs the columns {', '.join(START_COLUMNS)}")
+    found = []
+    for number, row in enumerate(reader, start=1):
+        problem = _source_problem(row)
+        if not problem and not re.fullmatch(r"[1-9]\d{0,4}", row["iteration"]):
+            problem = f"iteration {row['iteration']!r} is no number such as 4000"
+        if not problem and row["train_error_pct"]:
+            problem = _error_problem("training error", row["train_error_pct"])
+        if problem:
+            raise UserError(f"copies_start.csv, row {number}: {problem}")
+        train = row["train_error_pct"]
+        found.append(
+            CopyStart(
+                row["source"],
+                row["file"],
+                row["arm"],
+                int(row["iteration"]),
+                float(train) if train else None,
+                float(row["test_error_pct"]),
+                row["note"],
+            )
+        )
+    return tuple(found)
+
+
+def _source_problem(row: dict[str, str]) -> str:
+    """What is wrong with what both files have; empty when nothing is."""
     if None in row or None in row.values():
         return "more or fewer cells than columns"
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", row["source"]):
         return f"source {row['source']!r} is no owner/name"
-    if not row["file"] or not row["schedule"]:
-        return "file and schedule must be given, if only as 'not stated'"
+    if not row["file"]:
+        return "file must be given"
     if not re.fullmatch(r"(plain|resnet)\d+", row["arm"]):
         return f"arm {row['arm']!r} is no CIFAR network such as resnet20"
-    if not re.fullmatch(r"\d{1,2}\.\d{1,2}", row["test_error_pct"]):
-        return f"test error {row['test_error_pct']!r} is no error in % such as 8.27"
+    return _error_problem("test error", row["test_error_pct"])
+
+
+def _error_problem(what: str, text: str) -> str:
+    if re.fullmatch(r"\d{1,2}\.\d{1,2}", text):
+        return ""
+    return f"{what} {text!r} is no error in % such as 8.27"
+
+
+def _problem(row: dict[str, str]) -> str:
+    """What is wrong with a row of copies.csv; empty when nothing is."""
+    problem = _source_problem(row)
+    if problem:
+        return problem
+    if not row["schedule"]:
+        return "schedule must be given, if only as 'not stated'"
     if row["which_iterate"] not in ITERATES:
         return f"iterate {row['which_iterate']!r} is none of {', '.join(ITERATES)}"
     if row["training_images"] not in ("45000", "50000"):

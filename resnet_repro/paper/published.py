@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # slow to import, and scripts that declare an artifact need o
 FIGURES = {"fig1": "cifar10", "fig4": "imagenet", "fig6": "cifar10"}
 
 CIFAR_ITERATIONS = 64_000  # section 4.2: the length of every CIFAR-10 run of the paper
+CIFAR_FIRST_DROP = 32_000  # section 4.2: the iteration at which the rate is first lowered
+SHORT_DROP = CIFAR_FIRST_DROP // 8  # the same under the protocol `short`
 CIFAR_BATCH = 128  # section 4.2: images an iteration
 IMAGENET_ITERATIONS = 600_000  # section 3.4: at most; Fig. 4 draws the first 550,000
 IMAGENET_BATCH = 256  # section 3.4
@@ -185,6 +187,21 @@ def curve(figure: str, network: str, split: str, panel: str | None = None) -> pd
 def first_drawn(figure: str, network: str, split: str) -> int:
     """The iteration of a published curve's first point; its error before exceeds the axis."""
     return _points(figure, network, split, None)[0][0]
+
+
+def value_at(figure: str, network: str, split: str, iteration: int) -> float | None:
+    """A published curve's error in % at an iteration; None where it is not drawn there."""
+    return dict(_points(figure, network, split, None)).get(iteration)
+
+
+def last_above(figure: str, deeper: str, shallower: str, split: str) -> int:
+    """The last iteration at which a published curve is not below another one; 0 for none.
+
+    Where only one of the two is drawn, nothing is compared.
+    """
+    other = dict(_points(figure, shallower, split, None))
+    points = _points(figure, deeper, split, None)
+    return max((i for i, error in points if i in other and error >= other[i]), default=0)
 
 
 def _points(figure: str, network: str, split: str, panel: str | None) -> list[tuple[int, float]]:

@@ -31,6 +31,7 @@ from resnet_repro.report.missing import (
 )
 from resnet_repro.report.prediction import agreement, prediction_grid, predictions
 from resnet_repro.report.render import Grid
+from resnet_repro.report.start import SHORT, start_grid, start_words, starts
 from resnet_repro.report.tables import Row, Table, table
 from resnet_repro.report.view import arms_shown
 
@@ -207,7 +208,27 @@ def _prediction(frames: Frames, link: Link) -> list[str]:
                     new[i] = f"[{line[i]}]({link(folder)})"
             lines.append(tuple(new))
         parts.append(render.markdown_grid(replace(cells, rows=tuple(lines))))
-    return [*parts, f"{agreement(rows)}\n"]
+    return [*parts, f"{agreement(rows)}\n", *_starts(frames, link)]
+
+
+def _starts(frames: Frames, link: Link) -> list[str]:
+    rows = starts(frames)
+    if not rows:
+        return []
+    cells = start_grid(rows)
+    lines = []
+    for row, line in zip(rows, cells.rows, strict=True):
+        folder = _folder(frames.runs_of("cifar10", row.arm, SHORT))
+        lines.append(
+            tuple(
+                f"[{cell}]({link(folder)})"
+                if folder is not None and cell and name in ("recorded", "difference")
+                else cell
+                for name, cell in zip(cells.columns, line, strict=True)
+            )
+        )
+    text = render.markdown_grid(replace(cells, rows=tuple(lines)))
+    return ["### Where `short` first lowers the rate\n", text, f"{start_words(rows)}\n"]
 
 
 def _missing(shown: Sequence[Artifact], frames: Frames) -> list[str]:
