@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of 
 PLAIN = (20, 32, 44, 56)  # drawn; plain-110 is only spoken of in the caption
 RESIDUAL = (20, 32, 44, 56, 110)
 
-OVERTAKEN = last_above("fig6", "ResNet-56", "ResNet-20", "train")
+LAST_BEHIND = last_above("fig6", "ResNet-56", "ResNet-20", "train")
 
 
 def _deeper_is_worse(metric: str, deeper: int, shallower: int) -> Claim:
@@ -93,7 +93,7 @@ ARTIFACT = Artifact(
     ),
     notes=(
         "In the paper's own curves ResNet-56's training error is last at or above ResNet-20's at "
-        f"iteration {OVERTAKEN:,}; protocol short already lowers the rate at iteration "
+        f"iteration {LAST_BEHIND:,}; protocol short already lowers the rate at iteration "
         f"{SHORT_DROP:,}.",
     ),
 )

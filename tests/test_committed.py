@@ -12,7 +12,7 @@ from resnet_repro.report.copies import copies_texts
 from resnet_repro.report.figures import plotted_digest, stored_digest
 from resnet_repro.report.frames import Frames
 from resnet_repro.report.reading import read_frames
-from resnet_repro.report.results_page import results_page
+from resnet_repro.report.results_page import heading_anchor, results_page
 from resnet_repro.report.tables import table
 from resnet_repro.report.view import make_view
 from resnet_repro.report.write import readme_parts, write_tables
@@ -73,5 +73,12 @@ def test_the_readme_shows_what_is_recorded(frames: Frames, readme: str) -> None:
 
 def test_links_of_the_documents_lead_somewhere() -> None:
     for path in [*REPO.glob("*.md"), *(REPO / "docs").glob("*.md")]:
-        for link in re.findall(r"\]\(([^)#]+)", path.read_text()):
-            assert link.startswith("http") or (path.parent / link).exists(), f"{path.name}: {link}"
+        for link in re.findall(r"\]\(([^)]+)", path.read_text()):
+            if link.startswith("http"):
+                continue
+            file, _, anchor = link.partition("#")
+            target = path.parent / file if file else path
+            assert target.exists(), f"{path.name}: {link}"
+            if anchor:
+                headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+                assert anchor in map(heading_anchor, headings), f"{path.name}: {link}"

@@ -12,25 +12,25 @@ from resnet_repro.paper.copies import START_COLUMNS, load_starts, parse_starts
 from resnet_repro.paper.published import SHORT_DROP, curve, last_above, value_at
 from resnet_repro.report.reading import read_frames
 from resnet_repro.report.results_page import results_page
-from resnet_repro.report.start import DRAWN, starts
+from resnet_repro.report.start import DRAWN, SPLITS, start_lines, starts
 from resnet_repro.train.recipe import PAPER, PROTOCOLS
 from tests.report_records import Fake, write
 
-GOOD = "a/b,log.csv,resnet20,3910,22.14,23.15,after 10 epochs"
+GOOD = f"a/b,{'0a' * 20},log.csv,resnet20,3910,22.14,23.15,after 10 epochs"
 
 
-def test_until_there_short_is_the_papers_training() -> None:
+def test_until_there_short_is_protocol_paper() -> None:
     short = PROTOCOLS["short"]
+    longer = replace(
+        short, iterations=PAPER.iterations, drops=PAPER.drops, row_every=PAPER.row_every
+    )
+    assert longer == PAPER
     assert short.drops[0] == SHORT_DROP
     assert SHORT_DROP % short.row_every == 0  # so that there is a row
-    rates = {short.learning_rate(i) for i in range(SHORT_DROP)}
-    assert rates == {PAPER.learning_rate(i) for i in range(SHORT_DROP)} == {0.1}
-    assert short.learning_rate(SHORT_DROP) != PAPER.learning_rate(SHORT_DROP)
 
 
 def test_a_point_of_a_curve_is_given_only_where_it_is_drawn() -> None:
-    points = curve("fig6", "ResNet-56", "train").set_index("iteration")["error_pct"]
-    assert value_at("fig6", "ResNet-56", "train", 4_000) == points[4_000]
+    assert value_at("fig6", "ResNet-56", "train", 4_000) == 17.85
     assert value_at("fig6", "plain-56", "train", 4_000) is None
 
 
@@ -46,41 +46,93 @@ def test_last_above_is_the_last_crossing() -> None:
     assert last_above("fig6", "plain-56", "plain-20", "test") == 64_000
 
 
-def test_rows_are_of_that_iteration_and_of_short_alone(tmp_path: Path) -> None:
+def test_every_arm_whose_start_is_drawn_is_known() -> None:
+    for arm in DRAWN:
+        for split in SPLITS:
+            network = arm.replace("plain", "plain-").replace("resnet", "ResNet-")
+            at = int(curve("fig6", network, split)["iteration"].iloc[0])
+            # `over 20` is said of a curve that has not entered the axis, not of one with a gap.
+            assert (value_at("fig6", network, split, SHORT_DROP) is None) == (at > SHORT_DROP)
+
+
+def test_rows_are_of_that_iteration_and_of_short_on_cifar_alone(tmp_path: Path) -> None:
     write(
         tmp_path,
         Fake("resnet20", 12.9, 10.4, protocol="short"),
         Fake("resnet20", 13.1, 10.6, protocol="short", seed=1),
+        Fake("resnet20", 8.7, 1.0, rows=64),  # under `paper`, with a row there too
+        Fake("resnet20", 40.0, 40.0, protocol="short", dataset="digits"),
         Fake("plain56", 50.0, 52.0, protocol="short"),
         Fake("plain110", 80.0, 80.0, protocol="short"),  # the paper draws no curve of it
-        Fake("resnet32", 7.5, 0.1),  # under `paper`
+        Fake("resnet32", 7.5, 0.1, rows=64),
     )
     frames = read_frames([tmp_path])
-    found = {(row.arm, row.split): row for row in starts(frames)}
-    assert [arm for arm, _ in found] == ["plain56", "plain56", "resnet20", "resnet20"]
-    metrics = frames.metrics
-    here = metrics[(metrics["arm"] == "resnet20") & (metrics["iteration"] == SHORT_DROP)]
-    train = found["resnet20", "train"]
-    assert train.ours.n == 2
-    assert train.ours.mean == pytest.approx(here["train_error"].mean())
-    assert train.paper == value_at("fig6", "ResNet-20", "train", SHORT_DROP)
-    plain = found["plain56", "train"]
-    assert (plain.paper, plain.drawn) == (None, 20_000)
-    assert all(copy.train_error is not None for copy in train.copies)
-    assert len(found["resnet20", "test"].copies) > len(train.copies) > 0
+    plain, residual = starts(frames)
+    assert (plain.arm, residual.arm) == ("plain56", "resnet20")
+    m = frames.metrics
+    here = m[(m["arm"] == "resnet20") & (m["protocol"] == "short") & (m["dataset"] == "cifar10")]
+    here = here[here["iteration"] == SHORT_DROP]
+    assert residual.ours["train"].n == len(here) == 2
+    assert residual.ours["train"].mean == pytest.approx(here["train_error"].mean())
+    assert residual.paper == {"train": 15.78, "test": 16.19}
+    assert plain.paper == {"train": None, "test": None}
+    assert residual.window == 1_000  # eight rows in 8,000 iterations
 
 
-def test_an_arm_with_a_run_that_diverged_has_no_mean(tmp_path: Path) -> None:
+def test_lines_name_the_paper_ours_and_the_copies(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        Fake("plain56", 50.0, 52.0, protocol="short"),
+        Fake("resnet20", 12.9, 10.4, protocol="short"),
+        Fake("resnet110", 12.0, 9.0, protocol="short"),  # which no copy logged
+    )
+    lines = start_lines(starts(read_frames([tmp_path])))
+    told = [(line.arm, line.source) for line in lines]
+    assert told[:3] == [
+        ("plain56", "the paper"),
+        ("plain56", "this suite"),
+        ("plain56", "a-martyn/resnet"),
+    ]
+    assert told[-2:] == [("resnet110", "the paper"), ("resnet110", "this suite")]
+    paper, ours, copy = lines[:3]
+    assert paper.cells == ("over 20", "over 20")
+    assert paper.caveat.endswith(
+        "draws the training error from 20,000 and the test error from 22,000 on"
+    )
+    assert "(" not in ours.cells[0]  # no difference from what is not drawn
+    assert copy.cells == ("65.07", "62.28")
+    residual = next(line for line in lines if line.arm == "resnet20" and line.ours)
+    error, gap = residual.cells[0].removesuffix(")").split(" (")
+    assert float(gap) == pytest.approx(float(error) - 15.78, abs=0.011)
+    [caffe] = [line for line in lines if line.source.startswith("yihui")]
+    assert caffe.cells == ("", "31.90")  # it logged single batches
+
+
+@pytest.mark.parametrize("stopped", [1_000, 4_000, 6_000])
+def test_an_arm_with_a_run_that_diverged_has_no_mean(tmp_path: Path, stopped: int) -> None:
     write(
         tmp_path,
         Fake("resnet20", 12.9, 10.4, protocol="short"),
-        Fake("resnet20", None, None, protocol="short", seed=1, status="diverged"),
+        Fake("resnet20", 80.0, 80.0, protocol="short", seed=1, status="diverged"),
     )
     frames = read_frames([tmp_path])
-    lost = (frames.metrics["seed"] == 1) & (frames.metrics["iteration"] >= SHORT_DROP)
-    shorter = replace(frames, metrics=frames.metrics[~lost])
-    for found in (frames, shorter):  # an error that is no number, or no such row
-        assert {(row.ours.mean, row.ours.verdict) for row in starts(found)} == {(None, "diverged")}
+    lost = (frames.metrics["seed"] == 1) & (frames.metrics["iteration"] > stopped)
+    frames = replace(frames, metrics=frames.metrics[~lost])
+    [row] = starts(frames)
+    assert {(o.n, o.mean, o.verdict) for o in row.ours.values()} == {(2, None, "diverged")}
+    [ours] = [line for line in start_lines([row]) if line.ours]
+    assert ours.cells == ("diverged", "diverged")
+
+
+def test_a_run_without_a_row_there_is_not_counted(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        Fake("resnet20", 12.9, 10.4, protocol="short"),
+        Fake("resnet20", 12.9, 10.4, protocol="short", seed=1, rows=5),
+        Fake("resnet56", 12.9, 10.4, protocol="short", rows=5),
+    )
+    [row] = starts(read_frames([tmp_path]))
+    assert (row.arm, row.ours["test"].n) == ("resnet20", 1)
 
 
 def test_the_page_links_each_number_of_ours(tmp_path: Path) -> None:
@@ -90,11 +142,11 @@ def test_the_page_links_each_number_of_ours(tmp_path: Path) -> None:
     text = results_page(page, [results], read_frames([results]), tmp_path / "figures")
     part = text.split("### Where `short` first lowers the rate")[1].split("\n## ")[0]
     record = "](../recorded/cifar10/resnet56/short/seed0)"
-    lines = [line for line in part.splitlines() if line.startswith("| resnet56")]
-    assert len(lines) == 2
-    assert all(line.count(record) == 2 for line in lines)  # the error and the difference
-    assert "https://github.com/a-martyn/resnet/blob/HEAD/results/resnet56.csv" in part
-    assert "ResNet-56 up to iteration 7,000" in part
+    [ours] = [line for line in part.splitlines() if "this suite" in line]
+    assert ours.count(record) == 2  # the training error and the test error
+    [copy] = [line for line in part.splitlines() if "a-martyn/resnet" in line]
+    assert "https://github.com/a-martyn/resnet/blob/" in copy
+    assert "of ResNet-56 and ResNet-110 are above ResNet-20's there, and last at" in part
 
 
 def test_without_a_run_under_short_there_is_no_such_part(tmp_path: Path) -> None:
@@ -113,6 +165,7 @@ def test_the_packages_rows_read() -> None:
     ("old", "new", "message"),
     [
         ("a/b", "a.b", "source 'a.b' is no owner/name"),
+        ("0a0a", "HEAD", "is no commit's 40 digits"),
         ("log.csv", "", "file must be given"),
         ("resnet20", "resnet20-B", "arm 'resnet20-B' is no CIFAR network"),
         ("3910", "10 epochs", "iteration '10 epochs' is no number"),
@@ -123,12 +176,14 @@ def test_the_packages_rows_read() -> None:
 )
 def test_a_bad_row_is_named_in_one_line(old: str, new: str, message: str) -> None:
     head = ",".join(START_COLUMNS)
-    assert len(parse_starts([head, GOOD, GOOD.replace("22.14", "")])) == 2
+    assert parse_starts([head, GOOD.replace("22.14", "")])[0].train_error is None
     with pytest.raises(UserError, match=r"copies_start\.csv, row 1: ") as caught:
         parse_starts([head, GOOD.replace(old, new, 1)])
     assert message in str(caught.value)
 
 
-def test_other_columns_are_refused() -> None:
-    with pytest.raises(UserError, match="needs the columns source, file, arm, iteration"):
+def test_a_network_given_twice_and_other_columns_are_refused() -> None:
+    with pytest.raises(UserError, match="row 2: a/b has resnet20 twice"):
+        parse_starts([",".join(START_COLUMNS), GOOD, GOOD])
+    with pytest.raises(UserError, match="needs the columns source, commit, file, arm, iteration"):
         parse_starts(["source,arm", "a/b,resnet20"])

@@ -31,6 +31,7 @@ COLUMNS = (
 )
 START_COLUMNS = (
     "source",
+    "commit",
     "file",
     "arm",
     "iteration",
@@ -66,6 +67,7 @@ class CopyStart:
     """
 
     source: str
+    commit: str  # whose file was read
     file: str
     arm: str
     iteration: int
@@ -75,7 +77,7 @@ class CopyStart:
 
     @property
     def url(self) -> str:
-        return f"https://github.com/{self.source}/blob/HEAD/{self.file}"
+        return f"https://github.com/{self.source}/blob/{self.commit}/{self.file}"
 
 
 def load_copies() -> tuple[Copy, ...]:
@@ -124,28 +126,38 @@ def parse_starts(lines: Iterable[str]) -> tuple[CopyStart, ...]:
     reader = csv.DictReader(lines)
     if tuple(reader.fieldnames or ()) != START_COLUMNS:
         raise UserError(f"copies_start.csv needs the columns {', '.join(START_COLUMNS)}")
-    found = []
+    found: list[CopyStart] = []
     for number, row in enumerate(reader, start=1):
-        problem = _source_problem(row)
-        if not problem and not re.fullmatch(r"[1-9]\d{0,4}", row["iteration"]):
-            problem = f"iteration {row['iteration']!r} is no number such as 4000"
-        if not problem and row["train_error_pct"]:
-            problem = _error_problem("training error", row["train_error_pct"])
+        problem = _start_problem(row)
         if problem:
             raise UserError(f"copies_start.csv, row {number}: {problem}")
         train = row["train_error_pct"]
-        found.append(
-            CopyStart(
-                row["source"],
-                row["file"],
-                row["arm"],
-                int(row["iteration"]),
-                float(train) if train else None,
-                float(row["test_error_pct"]),
-                row["note"],
-            )
+        start = CopyStart(
+            row["source"],
+            row["commit"],
+            row["file"],
+            row["arm"],
+            int(row["iteration"]),
+            float(train) if train else None,
+            float(row["test_error_pct"]),
+            row["note"],
         )
+        if any((s.source, s.arm) == (start.source, start.arm) for s in found):
+            raise UserError(f"copies_start.csv, row {number}: {start.source} has {start.arm} twice")
+        found.append(start)
     return tuple(found)
+
+
+def _start_problem(row: dict[str, str]) -> str:
+    """What is wrong with a row of copies_start.csv; empty when nothing is."""
+    problem = _source_problem(row)
+    if problem:
+        return problem
+    if not re.fullmatch(r"[0-9a-f]{40}", row["commit"]):
+        return f"commit {row['commit']!r} is no commit's 40 digits"
+    if not re.fullmatch(r"[1-9]\d{0,4}", row["iteration"]):
+        return f"iteration {row['iteration']!r} is no number such as 4000"
+    return _error_problem("training error", row["train_error_pct"] or "0.0")
 
 
 def _source_problem(row: dict[str, str]) -> str:

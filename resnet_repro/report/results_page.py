@@ -29,9 +29,9 @@ from resnet_repro.report.missing import (
     missing_grid,
     missing_runs,
 )
-from resnet_repro.report.prediction import agreement, prediction_grid, predictions
+from resnet_repro.report.prediction import FULL, SHORT, agreement, prediction_grid, predictions
 from resnet_repro.report.render import Grid
-from resnet_repro.report.start import SHORT, start_grid, start_words, starts
+from resnet_repro.report.start import start_grid, start_lines, start_words, starts
 from resnet_repro.report.tables import Row, Table, table
 from resnet_repro.report.view import arms_shown
 
@@ -57,8 +57,8 @@ def results_page(
 
     found = [artifacts.load(name).artifact for name in artifacts.names()]
     shown = [a for a in found if a.protocol in PROTOCOLS or _recorded(a, frames)]
-    lines = "".join(f"- [{a.title}](#{_anchor(a.title)})\n" for a in shown)
-    parts = [HEAD, f"{lines}- [{TITLE}](#{_anchor(TITLE)})\n"]
+    lines = "".join(f"- [{a.title}](#{heading_anchor(a.title)})\n" for a in shown)
+    parts = [HEAD, f"{lines}- [{TITLE}](#{heading_anchor(TITLE)})\n"]
     for artifact in shown:
         parts += _section(table(artifact, frames), results_dirs, frames, figures_dir, link)
     parts += _copies(frames, link)
@@ -67,7 +67,7 @@ def results_page(
     return "\n".join(parts)
 
 
-def _anchor(title: str) -> str:
+def heading_anchor(title: str) -> str:
     """The anchor GitHub gives a heading: lower case, hyphens for spaces, no other signs."""
     kept = (c for c in title.lower() if c.isalnum() or c in " -_")
     return "".join(kept).replace(" ", "-")
@@ -129,6 +129,11 @@ def _of_row(
     return _folder(runs)
 
 
+def _leading(cell: str, target: Path | None, link: Link) -> str:
+    """The cell as a link to where its number comes from; as it is without either."""
+    return f"[{cell}]({link(target)})" if cell and target is not None else cell
+
+
 def _linked(
     cells: Grid,
     columns: Sequence[str],
@@ -146,8 +151,8 @@ def _linked(
         new = list(line)
         for i in ours:
             mine = cells.columns[i] != "best seed" or row.ours.best is not None
-            if target is not None and line[i] and mine:
-                new[i] = f"[{line[i]}]({link(target)})"
+            if mine:
+                new[i] = _leading(line[i], target, link)
         lines.append(tuple(new))
     return replace(cells, rows=tuple(lines))
 
@@ -165,10 +170,8 @@ def _claims(claims: Sequence[ClaimRow], artifact: Artifact, frames: Frames, link
                 for run in frames.runs_of(arm.dataset, arm.name, row.protocol)
                 if run["seed"] in row.seeds
             ]
-            folder = _folder(runs)
-            if folder is not None:
-                i = cells.columns.index(side)
-                new[i] = f"[{line[i]}]({link(folder)})"
+            i = cells.columns.index(side)
+            new[i] = _leading(line[i], _folder(runs), link)
         lines.append(tuple(new))
     return replace(cells, rows=tuple(lines))
 
@@ -187,8 +190,7 @@ def _copy_line(row: Reported, line: tuple[str, ...], frames: Frames, link: Link)
     """Our number leads to its records, a copy's source to its repository."""
     new = list(line)
     folder = _folder(frames.runs_of("cifar10", row.arm, row.protocol)) if row.protocol else None
-    if folder is not None:
-        new[1] = f"[{row.text}]({link(folder)})"
+    new[1] = _leading(row.text, folder, link)
     if row.url:
         new[5] = f"[{row.source}]({row.url})"
     return tuple(new)
@@ -202,10 +204,9 @@ def _prediction(frames: Frames, link: Link) -> list[str]:
         lines = []
         for row, line in zip(rows, cells.rows, strict=True):
             new = list(line)
-            for i, protocol in ((1, "short"), (2, "paper")):
+            for i, protocol in ((1, SHORT), (2, FULL)):
                 folder = _folder(frames.runs_of(row.dataset, row.arm, protocol))
-                if folder is not None:
-                    new[i] = f"[{line[i]}]({link(folder)})"
+                new[i] = _leading(line[i], folder, link)
             lines.append(tuple(new))
         parts.append(render.markdown_grid(replace(cells, rows=tuple(lines))))
     return [*parts, f"{agreement(rows)}\n", *_starts(frames, link)]
@@ -215,18 +216,17 @@ def _starts(frames: Frames, link: Link) -> list[str]:
     rows = starts(frames)
     if not rows:
         return []
-    cells = start_grid(rows)
+    found = start_lines(rows)
+    cells = start_grid(found)
     lines = []
-    for row, line in zip(rows, cells.rows, strict=True):
-        folder = _folder(frames.runs_of("cifar10", row.arm, SHORT))
-        lines.append(
-            tuple(
-                f"[{cell}]({link(folder)})"
-                if folder is not None and cell and name in ("recorded", "difference")
-                else cell
-                for name, cell in zip(cells.columns, line, strict=True)
-            )
-        )
+    for row, line in zip(found, cells.rows, strict=True):
+        new = list(line)
+        if row.ours:
+            folder = _folder(frames.runs_of("cifar10", row.arm, SHORT))
+            new[1:3] = [_leading(cell, folder, link) for cell in row.cells]
+        elif row.url:
+            new[4] = f"[{row.source}]({row.url})"
+        lines.append(tuple(new))
     text = render.markdown_grid(replace(cells, rows=tuple(lines)))
     return ["### Where `short` first lowers the rate\n", text, f"{start_words(rows)}\n"]
 
