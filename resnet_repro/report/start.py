@@ -67,9 +67,12 @@ class StartLine:
 def starts(frames: Frames) -> list[Start]:
     """Every arm of DRAWN with runs under `short` that have a row there, in that order."""
     copies = load_starts()
+    m = frames.metrics
+    short = m[(m["dataset"] == "cifar10") & (m["protocol"] == SHORT)]
     found = []
     for arm in DRAWN:
-        rows = _rows(frames, arm)
+        own = short[short["arm"] == arm]
+        rows = own[own["iteration"] == SHORT_DROP].set_index("seed")
         runs = [
             run
             for run in frames.runs_of("cifar10", arm, SHORT)
@@ -78,7 +81,7 @@ def starts(frames: Frames) -> list[Start]:
         if not runs:
             continue
         network = str(curve_name(arm))
-        earlier = [int(i) for i in _iterations(frames, arm) if i < SHORT_DROP]
+        earlier = own.loc[own["iteration"] < SHORT_DROP, "iteration"]
         found.append(
             Start(
                 arm,
@@ -92,27 +95,12 @@ def starts(frames: Frames) -> list[Start]:
     return found
 
 
-def _of(frames: Frames, arm: str) -> pd.DataFrame:
-    m = frames.metrics
-    return m[(m["dataset"] == "cifar10") & (m["arm"] == arm) & (m["protocol"] == SHORT)]
-
-
-def _rows(frames: Frames, arm: str) -> pd.DataFrame:
-    """The arm's rows at SHORT_DROP, by seed."""
-    here = _of(frames, arm)
-    return here[here["iteration"] == SHORT_DROP].set_index("seed")
-
-
-def _iterations(frames: Frames, arm: str) -> list[int]:
-    return sorted(set(_of(frames, arm)["iteration"]))
-
-
 def _outcomes(runs: Sequence[dict[str, Any]], errors: pd.Series) -> list[Outcome]:
     """An outcome a run; one that diverged, then or later, has no error, and its arm no mean."""
     return [
-        Outcome(0, None, True)
-        if run["status"] != "done"
-        else Outcome(0, float(errors[run["seed"]]), False)
+        Outcome(run["seed"], float(errors[run["seed"]]))
+        if run["status"] == "done"
+        else Outcome(run["seed"], None, diverged=True)
         for run in runs
     ]
 
