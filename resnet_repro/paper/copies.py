@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -97,15 +97,9 @@ def _lines(name: str) -> list[str]:
 
 def parse_copies(lines: Iterable[str]) -> tuple[Copy, ...]:
     """The copies in the lines of a CSV file. Raises UserError naming the first bad row."""
-    reader = csv.DictReader(lines)
-    if tuple(reader.fieldnames or ()) != COLUMNS:
-        raise UserError(f"copies.csv needs the columns {', '.join(COLUMNS)}")
-    copies: list[Copy] = []
-    for number, row in enumerate(reader, start=1):
-        problem = _problem(row)
-        if problem:
-            raise UserError(f"copies.csv, row {number}: {problem}")
-        copy = Copy(
+    rows = _rows("copies.csv", lines, COLUMNS, ("source", "file", "arm"), _problem)
+    return tuple(
+        Copy(
             row["source"],
             row["file"],
             row["arm"],
@@ -115,37 +109,48 @@ def parse_copies(lines: Iterable[str]) -> tuple[Copy, ...]:
             row["schedule"],
             row["note"],
         )
-        if any((c.source, c.file, c.arm) == (copy.source, copy.file, copy.arm) for c in copies):
-            raise UserError(f"copies.csv, row {number}: {copy.source} has {copy.arm} twice")
-        copies.append(copy)
-    return tuple(copies)
+        for row in rows
+    )
 
 
 def parse_starts(lines: Iterable[str]) -> tuple[CopyStart, ...]:
     """The rows in the lines of a CSV file. Raises UserError naming the first bad row."""
-    reader = csv.DictReader(lines)
-    if tuple(reader.fieldnames or ()) != START_COLUMNS:
-        raise UserError(f"copies_start.csv needs the columns {', '.join(START_COLUMNS)}")
-    found: list[CopyStart] = []
-    for number, row in enumerate(reader, start=1):
-        problem = _start_problem(row)
-        if problem:
-            raise UserError(f"copies_start.csv, row {number}: {problem}")
-        train = row["train_error_pct"]
-        start = CopyStart(
+    rows = _rows("copies_start.csv", lines, START_COLUMNS, ("source", "arm"), _start_problem)
+    return tuple(
+        CopyStart(
             row["source"],
             row["commit"],
             row["file"],
             row["arm"],
             int(row["iteration"]),
-            float(train) if train else None,
+            float(row["train_error_pct"]) if row["train_error_pct"] else None,
             float(row["test_error_pct"]),
             row["note"],
         )
-        if any((s.source, s.arm) == (start.source, start.arm) for s in found):
-            raise UserError(f"copies_start.csv, row {number}: {start.source} has {start.arm} twice")
-        found.append(start)
-    return tuple(found)
+        for row in rows
+    )
+
+
+def _rows(
+    name: str,
+    lines: Iterable[str],
+    columns: Sequence[str],
+    key: Sequence[str],
+    problem: Callable[[dict[str, str]], str],
+) -> list[dict[str, str]]:
+    """The rows of a file that has these columns, no problem, and no two rows of one key."""
+    reader = csv.DictReader(lines)
+    if tuple(reader.fieldnames or ()) != tuple(columns):
+        raise UserError(f"{name} needs the columns {', '.join(columns)}")
+    rows: list[dict[str, str]] = []
+    for number, row in enumerate(reader, start=1):
+        wrong = problem(row)
+        if not wrong and any(all(row[k] == other[k] for k in key) for other in rows):
+            wrong = f"{row['source']} has {row['arm']} twice"
+        if wrong:
+            raise UserError(f"{name}, row {number}: {wrong}")
+        rows.append(row)
+    return rows
 
 
 def _start_problem(row: dict[str, str]) -> str:
