@@ -130,6 +130,8 @@ def test_several_seeds_are_thin_lines_around_a_bold_mean(tmp_path: Path) -> None
     bold = max(right.get_lines(), key=lambda line: line.get_linewidth())
     assert ys(bold)[-1] == pytest.approx(10.0)
     assert "Seeds: n = 3." in small_print(figure)
+    assert "thin: each seed" in words(figure)
+    assert "thin: each seed" not in words(draw(view_of(tmp_path / "one", "fig1", Fake("plain20"))))
 
 
 def test_the_mean_ends_where_a_seed_does(tmp_path: Path) -> None:

@@ -237,7 +237,9 @@ def test_what_cannot_be_studied_is_refused(
         capsys, "lesions", "--run", str(photographs)
     )
     bare = tmp_path / "cifar10" / "resnet20" / "paper" / "seed0"
-    assert "keeps no weights" in fails(capsys, "lesions", "--run", str(bare))
+    said = fails(capsys, "lesions", "--run", str(bare))
+    assert "keeps no weights" in said
+    assert "give seed 0 of a network of up to 56 layers" in said
 
 
 def test_changed_weights_are_refused(

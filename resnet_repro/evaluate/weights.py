@@ -27,7 +27,7 @@ from resnet_repro.evaluate.preprocessing import MEAN_KINDS
 from resnet_repro.models.construct import construct
 from resnet_repro.models.names import CifarName, parse
 from resnet_repro.records import store
-from resnet_repro.records.schema import RunId
+from resnet_repro.records.schema import WEIGHTS_MAX_DEPTH, RunId
 
 TORCHVISION = {  # ours -> torchvision's network with the same parameters and the same strides
     "resnet18-B": "resnet18",
@@ -144,7 +144,9 @@ def kept_weights(record: store.Record) -> Path:
     """A record's file of weights. Raises UserError when there is none, or it was changed."""
     path = record.folder / "weights.safetensors"
     if not path.is_file():
-        raise UserError(f"{record.folder} keeps no weights: {path.name} is not there")
+        cifar = isinstance(parse(record.spec.network), CifarName)
+        kept = f"; give seed 0 of a network of up to {WEIGHTS_MAX_DEPTH} layers" if cifar else ""
+        raise UserError(f"{record.folder} keeps no weights: {path.name} is not there{kept}")
     check_unchanged(record, path.name)
     return path
 

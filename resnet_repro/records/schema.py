@@ -24,6 +24,8 @@ GRADIENTS_IMAGENET = ("iteration", "conv1", "layer1", "layer2", "layer3", "layer
 GRADIENT_FORMS = (GRADIENTS, GRADIENTS_IMAGENET)  # which of them depends on the network
 LAYERS = ("layer", "name", "std")
 
+WEIGHTS_MAX_DEPTH = 56  # of CIFAR nets, weights are kept for seed 0 up to this depth
+
 
 @dataclass(frozen=True)
 class RunId:

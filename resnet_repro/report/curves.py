@@ -48,6 +48,8 @@ _IMAGES = {
     "test": _Look("validation error, centre crop", "-", 2.2, 1.6),
 }
 
+_SEED_WIDTH = 0.6
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -127,11 +129,19 @@ def training_curves(
             for split, look in looks.items()
             if any(split in panel.splits for panel in panels)
         ]
+        shown = {name for panel in panels for name in panel.arms}
+        if any(len(set(_rows(view, view.artifact.arm(name))["seed"])) > 1 for name in shown):
+            keys.append(Line2D([], [], color="0.2", lw=_SEED_WIDTH, label="thin: each seed"))
         if published:
             grey = _pale((0.4, 0.4, 0.4))
             keys.append(Line2D([], [], color=grey, lw=0.9, label="pale: the paper's curves"))
         finish(figure, view.artifact.title, keys, view_caption(view, extra))
     return figure
+
+
+def _rows(view: View, arm: Arm) -> pd.DataFrame:
+    m = view.frames.metrics
+    return m[(m["dataset"] == arm.dataset) & (m["arm"] == arm.name)]
 
 
 def _pale(rgb: RGB) -> RGB:
@@ -188,8 +198,7 @@ def _draw_ours(
     ax: Axes, view: View, arm: Arm, split: str, axis: _Axis, hue: RGB, look: _Look
 ) -> list[float]:
     """Draw an arm's seeds and their mean; returns the finite errors, in %, they end with."""
-    m = view.frames.metrics
-    here = m[(m["dataset"] == arm.dataset) & (m["arm"] == arm.name)]
+    here = _rows(view, arm)
     if here.empty:
         return []
     # A column a seed; a row that one seed lacks has no mean over all of them.
@@ -200,7 +209,7 @@ def _draw_ours(
     x = axis.position(pd.Series(seeds.index, index=seeds.index), axis.ours)
     if len(seeds.columns) > 1:
         for seed in seeds.columns:
-            ax.plot(x, seeds[seed], color=hue, ls=look.dash, lw=0.6, alpha=0.5, zorder=2)
+            ax.plot(x, seeds[seed], color=hue, ls=look.dash, lw=_SEED_WIDTH, alpha=0.5, zorder=2)
     ax.plot(x, mean, color=hue, ls=look.dash, lw=look.width, zorder=3)
     return [float(v) for v in seeds.iloc[-1] if math.isfinite(v)]
 

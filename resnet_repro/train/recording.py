@@ -24,7 +24,6 @@ from resnet_repro.train.recipe import ImageRecipe
 from resnet_repro.train.sources import Data, Photographs
 from resnet_repro.train.trainer import Trainer
 
-WEIGHTS_MAX_DEPTH = 56  # of CIFAR nets, weights are kept for seed 0 up to this depth
 # Weights of ImageNet networks are too large for the project's own repository: they lie beside the
 # record, which is whole without them.
 BESIDE = ("weights.safetensors", "statistics.safetensors")
@@ -137,7 +136,7 @@ def _digests(folder: Path, data: Data) -> dict[str, str]:
 def _keeps_weights(job: Job) -> bool:
     network = parse(job.spec.network)
     if isinstance(network, CifarName):
-        return job.spec.seed == 0 and network.depth <= WEIGHTS_MAX_DEPTH
+        return job.spec.seed == 0 and network.depth <= schema.WEIGHTS_MAX_DEPTH
     return True  # ten-crop and dense tests, and ensembles, need them
 
 
