@@ -215,7 +215,7 @@ def test_the_spread_is_pooled_over_every_arm_of_the_data_set(tmp_path: Path) -> 
     assert spread(found, "cifar10", "test_error", "short") == pytest.approx((2.828427, 1))
     assert spread(found, "digits", "test_error", "demo") is None
     line = next(n for n in table(TABLE6, found).notes if "degrees" in n)
-    assert "0.14 points with 6 degrees of freedom" in line
+    assert "0.14 points with 6 degrees of freedom, pooled over what has several seeds" in line
 
 
 def test_bounds_and_missing_bounds(tmp_path: Path) -> None:

@@ -134,7 +134,8 @@ def notes(
         if spread is not None:
             lines.append(
                 f"Standard deviation between seeds, {METRICS[metric].words}, protocol {protocol}: "
-                f"{spread[0]:.2f} points with {spread[1]} degrees of freedom."
+                f"{spread[0]:.2f} points with {spread[1]} degrees of freedom, "
+                "pooled over what has several seeds; an arm of one seed borrows it."
             )
     if {"fig1", "fig6"} & set(read_off):
         lines.append(
