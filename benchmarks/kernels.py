@@ -24,8 +24,8 @@ from benchmarks.cifar import OUT
 from resnet_repro.display import print_rows
 from resnet_repro.errors import UserError
 from resnet_repro.kernels import available
-from resnet_repro.kernels.batch_norm import FusedBatchNorm2d
 from resnet_repro.kernels.winograd import WinogradConv2d
+from resnet_repro.models.batch_norm import GhostBatchNorm2d
 from resnet_repro.models.blocks import norm_relu
 from resnet_repro.records.files import write_atomic
 from resnet_repro.records.provenance import processor_name
@@ -65,10 +65,13 @@ def operations(images: int, channels: int, side: int) -> dict[str, dict[str, Ste
     for way in WAYS:
         layout = torch.contiguous_format if way == "NCHW" else torch.channels_last
         x, residual = (v.contiguous(memory_format=layout).requires_grad_() for v in values)
-        kinds = (WinogradConv2d, FusedBatchNorm2d) if way == "ours" else (nn.Conv2d, nn.BatchNorm2d)
-        convolution = kinds[0](channels, channels, 3, padding=1, bias=False)
+        kind = WinogradConv2d if way == "ours" else nn.Conv2d
+        convolution = kind(channels, channels, 3, padding=1, bias=False)
         convolution.to(memory_format=layout)
-        norm = kinds[1](channels)
+        norm: nn.BatchNorm2d = nn.BatchNorm2d(channels)
+        if way == "ours":
+            norm = GhostBatchNorm2d(channels, images)
+            norm.use_kernel = True
         pairs = {
             "convolution": both_ways(
                 lambda c=convolution, x=x: c(x),  # type: ignore[misc]

@@ -1,23 +1,21 @@
 """Own CPU kernels for what PyTorch's general operations leave on the table.
 
-`use_kernels(model)` lets them compute what they fit; parameters, their names and the state dict
-stay as they are, and so do evaluation mode, other number types and other devices.
+A model's parameters, their names and the state dict stay as they are whoever computes them, and
+so do evaluation mode and other devices.
 """
 
 from __future__ import annotations
 
 from torch import nn
 
-from resnet_repro.kernels import batch_norm, winograd
+from resnet_repro.kernels import winograd
 from resnet_repro.kernels.library import available
 
-__all__ = ["available", "use_kernels"]
+__all__ = ["available", "use_winograd"]
 
 
-def use_kernels(model: nn.Module) -> None:
-    """Compute `model`'s convolutions and batch normalisations by the kernels that fit them."""
+def use_winograd(model: nn.Module) -> None:
+    """Compute those of `model`'s 3x3 convolutions by Winograd's algorithm that it is for."""
     for module in model.modules():
         if winograd.fits(module):
             module.__class__ = winograd.WinogradConv2d
-        elif batch_norm.fits(module):
-            module.__class__ = batch_norm.FusedBatchNorm2d

@@ -1,186 +1,369 @@
-// Batch normalisation in training mode, the residual's addition and ReLU in one, in float32:
-//     out = max(0, gamma (x - mean) / sqrt(variance + eps) + beta + residual).
-// Tensors are rows x channels in memory (channels last); channels are a multiple of 8.
+// Batch normalisation in training mode, the residual's addition and ReLU in one:
+//     out = max(0, gamma (x - mean) / sqrt(variance + eps) + beta + residual),
+// over consecutive chunks of the batch, each with a mean and a variance of its own.
+// Tensors are chunks x rows x channels in memory (channels last), float32 or bfloat16; channels
+// are a multiple of 8. All arithmetic is float32, and double from block to block.
 //
 // The maps of a CIFAR net's first stage are larger than the cache, so what counts is how often
-// memory is read. Separate operations read or write it 10 times forward and 13 times backward
-// (with a residual), these 5 and 8 times.
+// memory is read. A chunk's second pass goes through it backwards: what the first has read last
+// is still in the cache.
 //
 // Sums run in an order that depends on the shapes and the number of threads alone.
 
+#include <immintrin.h>
 #include <omp.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <new>
 #include <vector>
 
 namespace {
 
-typedef float Vec __attribute__((vector_size(32)));
-typedef float Unaligned __attribute__((vector_size(32), aligned(4)));
+// Elements of a block, which stays in the first-level cache while its channels are gone through.
+constexpr int64_t BLOCK = 4096;
+// Independent sums at a time, of several channels or rows: one alone would wait for its last
+// addition.
+constexpr int SUMS = 4;
 
-constexpr int64_t LANES = 8;
-constexpr int64_t BLOCK = 4096;  // floats of a block: half a first-level cache
+// Vectors of LANES floats and of their bits, and of bfloat16, the upper halves of these.
+template <int LANES>
+struct Types;
 
-inline Vec load(const float* from) { return *reinterpret_cast<const Unaligned*>(from); }
-inline void store(float* to, Vec v) { *reinterpret_cast<Unaligned*>(to) = v; }
-inline Vec positive(Vec v) { return v > 0.0f ? v : Vec{}; }
+template <>
+struct Types<8> {
+  typedef float Float __attribute__((vector_size(32)));
+  typedef uint32_t Bits __attribute__((vector_size(32)));
+  typedef __m128i Halves;
+  static Bits widen(Halves h) { return reinterpret_cast<Bits>(_mm256_cvtepu16_epi32(h)); }
+  static Halves narrow(Bits bits) {
+    const __m256i v = reinterpret_cast<__m256i>(bits);
+    return _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packus_epi32(v, v), 0x08));
+  }
+};
+
+#ifdef __AVX512F__
+template <>
+struct Types<16> {
+  typedef float Float __attribute__((vector_size(64)));
+  typedef uint32_t Bits __attribute__((vector_size(64)));
+  typedef __m256i Halves;
+  static Bits widen(Halves h) {
+    return reinterpret_cast<Bits>(_mm512_maskz_cvtepu16_epi32(0xffff, h));
+  }
+  static Halves narrow(Bits bits) {
+    return _mm512_maskz_cvtepi32_epi16(0xffff, reinterpret_cast<__m512i>(bits));
+  }
+};
+#endif
+
+// WIDTH vectors of LANES channels, side by side in a row: the wider, the fewer jumps in memory.
+// `load` and `store` are for tensors, of bfloat16 or else of floats.
+template <bool BF16, int LANES, int WIDTH>
+struct Tile {
+  using In = Types<LANES>;
+  using Float = typename In::Float;
+  using Bits = typename In::Bits;
+  static constexpr int CHANNELS = LANES * WIDTH;
+  static constexpr int UNROLL = SUMS / WIDTH;  // rows at a time
+
+  Float v[WIDTH] = {};
+
+  template <typename Get>
+  static Tile of(Get get) {
+    Tile tile;
+    for (int i = 0; i < WIDTH; ++i) tile.v[i] = get(i);
+    return tile;
+  }
+  static Tile floats(const float* from) {
+    return of([=](int i) {
+      Float vector;
+      std::memcpy(&vector, from + LANES * i, sizeof vector);
+      return vector;
+    });
+  }
+  void put(float* to) const {
+    for (int i = 0; i < WIDTH; ++i) std::memcpy(to + LANES * i, &v[i], sizeof v[i]);
+  }
+  static Tile load(const void* tensor, int64_t at) {
+    if constexpr (!BF16) return floats(static_cast<const float*>(tensor) + at);
+    return of([=](int i) {
+      typename In::Halves halves;
+      std::memcpy(&halves, static_cast<const uint16_t*>(tensor) + at + LANES * i, sizeof halves);
+      return reinterpret_cast<Float>(In::widen(halves) << 16);
+    });
+  }
+  void store(void* tensor, int64_t at) const {
+    if constexpr (!BF16) return put(static_cast<float*>(tensor) + at);
+    for (int i = 0; i < WIDTH; ++i) {  // to nearest even; NaN stays NaN
+      const Bits bits = reinterpret_cast<Bits>(v[i]);
+      const Bits rounded = bits + 0x7fff + ((bits >> 16) & 1);
+      const auto halves = In::narrow((v[i] == v[i] ? rounded : bits | 0x400000) >> 16);
+      std::memcpy(static_cast<uint16_t*>(tensor) + at + LANES * i, &halves, sizeof halves);
+    }
+  }
+  // The tile where `y` is positive or NaN, else 0: ReLU, and its gradient, that hide no NaN.
+  Tile where_positive(const Tile& y) const {
+    return of([&](int i) { return y.v[i] <= 0.0f ? Float{} : v[i]; });
+  }
+  Tile operator+(const Tile& b) const { return of([&](int i) { return v[i] + b.v[i]; }); }
+  Tile operator-(const Tile& b) const { return of([&](int i) { return v[i] - b.v[i]; }); }
+  Tile operator*(const Tile& b) const { return of([&](int i) { return v[i] * b.v[i]; }); }
+};
 
 // The rows of thread `mine` of `threads`.
 struct Part {
   int64_t first, last;
   Part(int64_t rows, int threads, int mine)
       : first(rows * mine / threads), last(rows * (mine + 1) / threads) {}
-};
 
-struct Affine {  // normalisation as scale * x + shift
-  std::vector<float> scale, shift;
-  Affine(const float* gamma, const float* beta, const float* mean, const float* variance,
-         double eps, int64_t channels)
-      : scale(channels), shift(channels) {
-    for (int64_t c = 0; c < channels; ++c) {
-      scale[c] = static_cast<float>(gamma[c] / std::sqrt(variance[c] + eps));
-      shift[c] = beta[c] - mean[c] * scale[c];
+  // Visits the channels of a tile in a block of rows, for all tiles and blocks.
+  template <typename Tile, typename Visit>
+  void visit_blocks(int64_t channels, bool backwards, Visit visit) const {
+    const int64_t step = std::max<int64_t>(1, BLOCK / channels);
+    const int64_t blocks = (last - first + step - 1) / step;
+    for (int64_t b = 0; b < blocks; ++b) {
+      const int64_t from = first + step * (backwards ? blocks - 1 - b : b);
+      for (int64_t c = 0; c < channels; c += Tile::CHANNELS)
+        visit(from, std::min(last, from + step), c);
     }
   }
 };
 
-// Makes of zeros the mean and the sum of squared distances from it of a part's rows, block by
-// block (Chan, Golub and LeVeque's update): nothing is lost where the mean is far from zero.
-void add_moments(const float* x, int64_t channels, Part part, double* mean, double* square) {
-  const int64_t step = std::max<int64_t>(1, BLOCK / channels);
-  for (int64_t first = part.first; first < part.last; first += step) {
-    const int64_t last = std::min(part.last, first + step);
-    const float count = static_cast<float>(last - first);
-    const double before = static_cast<double>(first - part.first);
-    for (int64_t c = 0; c < channels; c += LANES) {
-      Vec sum{}, squares{};
-      for (int64_t r = first; r < last; ++r) sum += load(x + r * channels + c);
-      const Vec centre = sum / count;
-      for (int64_t r = first; r < last; ++r) {
-        const Vec away = load(x + r * channels + c) - centre;
-        squares += away * away;
-      }
-      for (int i = 0; i < LANES; ++i) {
-        const double delta = centre[i] - mean[c + i], total = before + count;
-        mean[c + i] += delta * count / total;
-        square[c + i] += squares[i] + delta * delta * before * count / total;
-      }
+// `add` adds a row to two sums. Every UNROLL-th row has sums of its own; these are added up, and
+// `take` gets the totals of each channel.
+template <typename Tile, typename Add, typename Take>
+inline void add_rows(int64_t first, int64_t last, Add add, Take take) {
+  Tile sums[Tile::UNROLL], others[Tile::UNROLL];
+  int64_t r = first;
+  for (; r + Tile::UNROLL <= last; r += Tile::UNROLL)
+    for (int u = 0; u < Tile::UNROLL; ++u) add(r + u, sums[u], others[u]);
+  for (; r < last; ++r) add(r, sums[0], others[0]);
+  for (int u = 1; u < Tile::UNROLL; ++u) {
+    sums[0] = sums[0] + sums[u];
+    others[0] = others[0] + others[u];
+  }
+  float totals[2][Tile::CHANNELS];
+  sums[0].put(totals[0]);
+  others[0].put(totals[1]);
+  for (int i = 0; i < Tile::CHANNELS; ++i) take(i, totals[0][i], totals[1][i]);
+}
+
+// Adds `count` rows of one channel, of which mean and sum of squared distances from it are given,
+// to `before` others (Chan, Golub and LeVeque's update).
+inline void merge(double& mean, double& square, int64_t before, int64_t count, double new_mean,
+                  double new_square) {
+  const double others = static_cast<double>(before);
+  const double share = static_cast<double>(count) / static_cast<double>(before + count);
+  const double delta = new_mean - mean;
+  mean += delta * share;
+  square += new_square + delta * delta * others * share;
+}
+
+// Makes of zeros the mean, and the sum of squared distances from it, of a part's rows. Each
+// block's distances are taken from the mean so far, the first's from its own: if a block's mean
+// is far from that, then so is the part's variance large, and either way nothing is lost where
+// the mean is far from zero.
+template <typename Tile>
+void add_moments(const void* x, int64_t start, int64_t channels, const Part& part, double* mean,
+                 double* square) {
+  part.visit_blocks<Tile>(channels, false, [&](int64_t first, int64_t last, int64_t c) {
+    const double count = static_cast<double>(last - first);
+    float pivot[Tile::CHANNELS];
+    std::copy_n(mean + c, Tile::CHANNELS, pivot);
+    const auto distances = [&](auto take) {
+      const Tile origin = Tile::floats(pivot);
+      add_rows<Tile>(
+          first, last,
+          [&](int64_t r, Tile& sum, Tile& squares) {
+            const Tile away = Tile::load(x, start + r * channels + c) - origin;
+            sum = sum + away;
+            squares = squares + away * away;
+          },
+          take);
+    };
+    if (first == part.first)
+      distances([&](int i, float sum, float) { pivot[i] = static_cast<float>(sum / count); });
+    distances([&](int i, float sum, float squares) {
+      const double away = sum / count;
+      merge(mean[c + i], square[c + i], first - part.first, last - first, pivot[i] + away,
+            squares - away * away * count);
+    });
+  });
+}
+
+// Two passes over each chunk by `threads` threads that share its rows. `first` leaves two doubles
+// per channel in `own`; when all have, every thread makes what `second` needs of `all` for
+// itself, in `scratch` (4 floats per channel).
+template <typename First, typename Second>
+void over_chunks(int64_t chunks, int64_t rows, int64_t channels, int threads, First first,
+                 Second second) {
+  std::vector<double> sums(2 * channels * threads * chunks);
+  std::vector<float> floats(4 * channels * threads);
+#pragma omp parallel num_threads(threads)
+  {
+    const int there = omp_get_num_threads(), mine = omp_get_thread_num();
+    const Part part(rows, there, mine);
+    float* scratch = &floats[4 * channels * mine];
+    for (int64_t k = 0; k < chunks; ++k) {
+      double* all = &sums[2 * channels * there * k];
+      first(k, part, all + 2 * channels * mine, scratch);
+#pragma omp barrier
+      second(k, part, all, there, scratch, mine == 0);
     }
   }
+}
+
+// Normalisation as scale * x + shift.
+void make_affine(int64_t channels, double eps, const float* gamma, const float* beta,
+                 const float* mean, const float* variance, float* scale) {
+  float* shift = scale + channels;
+  for (int64_t c = 0; c < channels; ++c) {
+    scale[c] = static_cast<float>(gamma[c] / std::sqrt(variance[c] + eps));
+    shift[c] = beta[c] - mean[c] * scale[c];
+  }
+}
+
+// Calls `kernel` with a tile of the type to compute with.
+template <bool BF16, typename Kernel>
+void with_tile(int64_t channels, Kernel kernel) {
+#ifdef __AVX512F__
+  if (channels % 64 == 0) return kernel(Tile<BF16, 16, 4>());
+  if (channels % 32 == 0) return kernel(Tile<BF16, 16, 2>());
+  if (channels % 16 == 0) return kernel(Tile<BF16, 16, 1>());
+#else
+  if (channels % 16 == 0) return kernel(Tile<BF16, 8, 2>());
+#endif
+  kernel(Tile<BF16, 8, 1>());
+}
+
+template <typename Kernel>
+int run(bool bf16, int64_t channels, Kernel kernel) try {
+  bf16 ? with_tile<true>(channels, kernel) : with_tile<false>(channels, kernel);
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
 }
 
 }  // namespace
 
-// Writes out (rows, channels) and the batch's mean and (biased) variance (channels).
-// `residual` may be null. Returns 0, or 1 if there is not enough memory.
-extern "C" int batch_norm_relu(const float* x, const float* residual, const float* gamma,
-                               const float* beta, float* out, float* mean, float* variance,
-                               int64_t rows, int64_t channels, double eps, int threads) try {
-  std::vector<double> means(threads * channels), squares(threads * channels);
-#pragma omp parallel for schedule(static) num_threads(threads)
-  for (int t = 0; t < threads; ++t)
-    add_moments(x, channels, Part(rows, threads, t), &means[t * channels], &squares[t * channels]);
-  for (int64_t c = 0; c < channels; ++c) {
-    double whole = means[c], square = squares[c];
-    double before = static_cast<double>(Part(rows, threads, 0).last);
-    for (int t = 1; t < threads; ++t) {
-      const Part part(rows, threads, t);
-      const double count = static_cast<double>(part.last - part.first);
-      if (count == 0) continue;
-      const double delta = means[t * channels + c] - whole, total = before + count;
-      whole += delta * count / total;
-      square += squares[t * channels + c] + delta * delta * before * count / total;
-      before = total;
-    }
-    mean[c] = static_cast<float>(whole);
-    variance[c] = static_cast<float>(square / static_cast<double>(rows));
-  }
-  const Affine a(gamma, beta, mean, variance, eps, channels);
-#pragma omp parallel for schedule(static) num_threads(threads)
-  for (int t = 0; t < threads; ++t) {
-    const Part part(rows, threads, t);
-    for (int64_t r = part.first; r < part.last; ++r)
-      for (int64_t c = 0; c < channels; c += LANES) {
-        const int64_t at = r * channels + c;
-        Vec y = load(&a.scale[c]) * load(x + at) + load(&a.shift[c]);
-        if (residual != nullptr) y += load(residual + at);
-        store(out + at, positive(y));
+// Writes out (chunks, rows, channels) and the chunks' means and (biased) variances (chunks,
+// channels). `residual` may be null. x, residual and out are bfloat16 if `bf16`, else float32.
+// Returns 0, or 1 if there is not enough memory.
+extern "C" int batch_norm_relu(const void* x, const void* residual, const float* gamma,
+                               const float* beta, void* out, float* means, float* variances,
+                               int64_t chunks, int64_t rows, int64_t channels, int64_t bf16,
+                               double eps, int threads) {
+  return run(bf16, channels, [&](auto tile) {
+    using Tile = decltype(tile);
+    const auto measure = [&](int64_t k, const Part& part, double* own, float*) {
+      add_moments<Tile>(x, k * rows * channels, channels, part, own, own + channels);
+    };
+    const auto normalise = [&](int64_t k, const Part& part, const double* all, int there,
+                               float* scale, bool writes) {
+      float *shift = scale + channels, *mean = shift + channels, *variance = mean + channels;
+      for (int64_t c = 0; c < channels; ++c) {
+        double whole = 0, square = 0;
+        for (int t = 0; t < there; ++t) {
+          const Part other(rows, there, t);
+          const double* theirs = all + 2 * channels * t + c;
+          if (other.first < other.last)
+            merge(whole, square, other.first, other.last - other.first, theirs[0],
+                  theirs[channels]);
+        }
+        mean[c] = static_cast<float>(whole);
+        variance[c] = static_cast<float>(square < 0 ? 0 : square / static_cast<double>(rows));
       }
-  }
-  return 0;
-} catch (const std::bad_alloc&) {
-  return 1;
+      if (writes) {
+        std::copy_n(mean, channels, means + k * channels);
+        std::copy_n(variance, channels, variances + k * channels);
+      }
+      make_affine(channels, eps, gamma, beta, mean, variance, scale);
+      part.visit_blocks<Tile>(channels, true, [&](int64_t first, int64_t last, int64_t c) {
+        const Tile a = Tile::floats(scale + c), b = Tile::floats(shift + c);
+        for (int64_t r = first; r < last; ++r) {
+          const int64_t at = (k * rows + r) * channels + c;
+          Tile y = a * Tile::load(x, at) + b;
+          if (residual != nullptr) y = y + Tile::load(residual, at);
+          y.where_positive(y).store(out, at);
+        }
+      });
+    };
+    over_chunks(chunks, rows, channels, threads, measure, normalise);
+  });
 }
 
-// Writes dx and, unless null, dresidual (rows, channels), and dgamma and dbeta (channels).
-// `out` tells where ReLU let the signal through; null stands for a forward pass without
-// residual, where x tells. Returns 0, or 1 if there is not enough memory.
-extern "C" int batch_norm_relu_gradient(const float* dout, const float* x, const float* out,
-                                        const float* gamma, const float* beta, const float* mean,
-                                        const float* variance, float* dx, float* dresidual,
-                                        float* dgamma, float* dbeta, int64_t rows,
-                                        int64_t channels, double eps, int threads) try {
-  const Affine a(gamma, beta, mean, variance, eps, channels);
-  const auto passed = [&](int64_t at, int64_t c, Vec value) {
-    const Vec y = out != nullptr ? load(out + at)
-                                 : load(&a.scale[c]) * value + load(&a.shift[c]);
-    return y > 0.0f ? load(dout + at) : Vec{};
-  };
-  // Per thread and channel: the sums of the gradient g after ReLU, and of g (x - mean).
-  std::vector<double> sums(2 * threads * channels);
-#pragma omp parallel for schedule(static) num_threads(threads)
-  for (int t = 0; t < threads; ++t) {
-    const Part part(rows, threads, t);
-    const int64_t step = std::max<int64_t>(1, BLOCK / channels);
-    double* mine = &sums[2 * t * channels];
-    for (int64_t first = part.first; first < part.last; first += step) {
-      const int64_t last = std::min(part.last, first + step);
-      for (int64_t c = 0; c < channels; c += LANES) {
-        Vec plain{}, weighted{};
-        const Vec centre = load(mean + c);
+// Writes dx and dresidual (chunks, rows, channels), and dgamma and dbeta (channels), summed over
+// the chunks. `out` tells where ReLU let the signal through; out and dresidual are null for a
+// forward pass without residual, where x tells. Returns 0, or 1 if there is not enough memory.
+extern "C" int batch_norm_relu_gradient(const void* dout, const void* x, const void* out,
+                                        const float* gamma, const float* beta, const float* means,
+                                        const float* variances, void* dx, void* dresidual,
+                                        float* dgamma, float* dbeta, int64_t chunks, int64_t rows,
+                                        int64_t channels, int64_t bf16, double eps, int threads) {
+  return run(bf16, channels, [&](auto tile) {
+    using Tile = decltype(tile);
+    std::vector<double> weights(2 * channels);
+    // The sums of the gradient g after ReLU, and of g (x - mean).
+    const auto add_up = [&](int64_t k, const Part& part, double* own, float* scale) {
+      const float *mean = means + k * channels, *shift = scale + channels;
+      make_affine(channels, eps, gamma, beta, mean, variances + k * channels, scale);
+      part.visit_blocks<Tile>(channels, false, [&](int64_t first, int64_t last, int64_t c) {
+        const Tile a = Tile::floats(scale + c), b = Tile::floats(shift + c);
+        const Tile centre = Tile::floats(mean + c);
+        add_rows<Tile>(
+            first, last,
+            [&](int64_t r, Tile& plain, Tile& weighted) {
+              const int64_t at = (k * rows + r) * channels + c;
+              const Tile value = Tile::load(x, at);
+              const Tile y = out != nullptr ? Tile::load(out, at) : a * value + b;
+              const Tile g = Tile::load(dout, at).where_positive(y);
+              if (out != nullptr) g.store(dresidual, at);
+              plain = plain + g;
+              weighted = weighted + g * (value - centre);
+            },
+            [&](int i, float plain, float weighted) {
+              own[c + i] += plain;
+              own[channels + c + i] += weighted;
+            });
+      });
+    };
+    // dx = scale (g - sum(g) / rows - (x - mean) sum(g (x - mean)) / (rows (variance + eps)))
+    const auto differentiate = [&](int64_t k, const Part& part, const double* all, int there,
+                                   float* scale, bool writes) {
+      const float* mean = means + k * channels;
+      float *shift = scale + channels, *slope = shift + channels, *level = slope + channels;
+      for (int64_t c = 0; c < channels; ++c) {
+        double plain = 0, weighted = 0;
+        for (int t = 0; t < there; ++t) {
+          plain += all[2 * channels * t + c];
+          weighted += all[2 * channels * t + channels + c];
+        }
+        const double power = variances[k * channels + c] + eps, count = static_cast<double>(rows);
+        slope[c] = static_cast<float>(weighted / (power * count));
+        level[c] = static_cast<float>(plain / count);
+        if (writes) {
+          weights[c] += weighted / std::sqrt(power);
+          weights[channels + c] += plain;
+        }
+      }
+      part.visit_blocks<Tile>(channels, true, [&](int64_t first, int64_t last, int64_t c) {
+        const Tile a = Tile::floats(scale + c), b = Tile::floats(shift + c);
+        const Tile centre = Tile::floats(mean + c);
+        const Tile steep = Tile::floats(slope + c), high = Tile::floats(level + c);
         for (int64_t r = first; r < last; ++r) {
-          const Vec value = load(x + r * channels + c);
-          const Vec g = passed(r * channels + c, c, value);
-          plain += g;
-          weighted += g * (value - centre);
+          const int64_t at = (k * rows + r) * channels + c;
+          const Tile value = Tile::load(x, at);
+          const Tile g = out != nullptr ? Tile::load(dresidual, at)
+                                        : Tile::load(dout, at).where_positive(a * value + b);
+          (a * (g - high - (value - centre) * steep)).store(dx, at);
         }
-        for (int i = 0; i < LANES; ++i) {
-          mine[c + i] += plain[i];
-          mine[channels + c + i] += weighted[i];
-        }
-      }
-    }
-  }
-  // dx = scale (g - sum(g) / rows - (x - mean) sum(g (x - mean)) / (rows (variance + eps)))
-  std::vector<float> slope(channels), level(channels);
-  for (int64_t c = 0; c < channels; ++c) {
-    double plain = 0, weighted = 0;
-    for (int t = 0; t < threads; ++t) {
-      plain += sums[2 * t * channels + c];
-      weighted += sums[(2 * t + 1) * channels + c];
-    }
-    const double power = variance[c] + eps;
-    dbeta[c] = static_cast<float>(plain);
-    dgamma[c] = static_cast<float>(weighted / std::sqrt(power));
-    slope[c] = static_cast<float>(weighted / (power * static_cast<double>(rows)));
-    level[c] = static_cast<float>(plain / static_cast<double>(rows));
-  }
-#pragma omp parallel for schedule(static) num_threads(threads)
-  for (int t = 0; t < threads; ++t) {
-    const Part part(rows, threads, t);
-    for (int64_t r = part.first; r < part.last; ++r)
-      for (int64_t c = 0; c < channels; c += LANES) {
-        const int64_t at = r * channels + c;
-        const Vec value = load(x + at), g = passed(at, c, value);
-        const Vec away = value - load(mean + c);
-        store(dx + at, load(&a.scale[c]) * (g - load(&level[c]) - away * load(&slope[c])));
-        if (dresidual != nullptr) store(dresidual + at, g);
-      }
-  }
-  return 0;
-} catch (const std::bad_alloc&) {
-  return 1;
+      });
+    };
+    over_chunks(chunks, rows, channels, threads, add_up, differentiate);
+    std::copy_n(weights.begin(), channels, dgamma);
+    std::copy_n(weights.begin() + channels, channels, dbeta);
+  });
 }

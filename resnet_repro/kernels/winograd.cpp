@@ -20,10 +20,6 @@
 
 namespace {
 
-typedef float Vec __attribute__((vector_size(32)));
-typedef float Unaligned __attribute__((vector_size(32), aligned(4)));
-
-constexpr int64_t LANES = 8;
 constexpr int64_t POINTS = 36;
 // Floats between the points' matrices: without them the 36 rows that a tile is spread over lie
 // a multiple of 4 KiB apart and evict each other from the cache.
@@ -31,9 +27,6 @@ constexpr int64_t GAP = 16;
 // Tiles times channels of a block. Measured from 256 to 4096: best or near it for 16 to 64
 // channels on a processor with 512 KiB of second-level cache a core.
 constexpr int64_t BLOCK = 1024;
-
-inline Vec load(const float* from) { return *reinterpret_cast<const Unaligned*>(from); }
-inline void store(float* to, Vec v) { *reinterpret_cast<Unaligned*>(to) = v; }
 
 struct Shape {
   int64_t n, h, w;
@@ -51,11 +44,29 @@ inline Place place_of(const Shape& s, int64_t tile) {
   return {tile / per_image, 4 * (rest / s.across()), 4 * (rest % s.across())};
 }
 
+float* room_for(int64_t floats) {
+  const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float);
+  return static_cast<float*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+}
+
+// Everything for vectors of so many floats.
+template <int LANES>
+struct Winograd {
+typedef float Vec __attribute__((vector_size(4 * LANES)));
+typedef float Unaligned __attribute__((vector_size(4 * LANES), aligned(4)));
+
+// Rows of a micro-kernel's tile of accumulators, two vectors wide: 12 of the 16 registers of
+// AVX2, 24 of the 32 of AVX-512.
+static constexpr int ROWS = LANES == 16 ? 12 : 6;
+
+static inline Vec load(const float* from) { return *reinterpret_cast<const Unaligned*>(from); }
+static inline void store(float* to, Vec v) { *reinterpret_cast<Unaligned*>(to) = v; }
+
 // The transforms in one direction. `get(i)` is the i-th value, `put(i, v)` takes the i-th result.
 
 // B^T d, six to six.
 template <typename Get, typename Put>
-inline void input_points(Get get, Put put) {
+static inline void input_points(Get get, Put put) {
   const Vec d0 = get(0), d1 = get(1), d2 = get(2), d3 = get(3), d4 = get(4), d5 = get(5);
   const Vec a = d4 - 4.0f * d2, b = d3 - 4.0f * d1, c = d4 - d2, e = 2.0f * (d3 - d1);
   put(0, 4.0f * (d0 - d2) - (d2 - d4));
@@ -68,7 +79,7 @@ inline void input_points(Get get, Put put) {
 
 // A^T m, six to four.
 template <typename Get, typename Put>
-inline void output_pixels(Get get, Put put) {
+static inline void output_pixels(Get get, Put put) {
   const Vec m0 = get(0), m1 = get(1), m2 = get(2), m3 = get(3), m4 = get(4), m5 = get(5);
   const Vec a = m1 + m2, b = m1 - m2, c = m3 + m4, e = m3 - m4;
   put(0, m0 + a + c);
@@ -79,7 +90,7 @@ inline void output_pixels(Get get, Put put) {
 
 // A y, four to six.
 template <typename Get, typename Put>
-inline void gradient_points(Get get, Put put) {
+static inline void gradient_points(Get get, Put put) {
   const Vec y0 = get(0), y1 = get(1), y2 = get(2), y3 = get(3);
   const Vec a = y0 + y2, b = y1 + y3, c = y0 + 4.0f * y2, e = 2.0f * y1 + 8.0f * y3;
   put(0, y0);
@@ -92,7 +103,7 @@ inline void gradient_points(Get get, Put put) {
 
 // SIDE by SIDE pixels of eight channels from (top, left), zero outside the image.
 template <int SIDE>
-inline void gather(const float* image, const Shape& s, int64_t channels, int64_t top, int64_t left,
+static inline void gather(const float* image, const Shape& s, int64_t channels, int64_t top, int64_t left,
                    Vec* out) {
   if (top >= 0 && left >= 0 && top + SIDE <= s.h && left + SIDE <= s.w) {
     for (int64_t i = 0; i < SIDE; ++i)
@@ -109,7 +120,7 @@ inline void gather(const float* image, const Shape& s, int64_t channels, int64_t
 }
 
 // Writes points[p][t][channel] of `count` tiles from tile `first`; `stride` floats a point.
-void transform_input(const float* x, const Shape& s, int64_t channels, int64_t first,
+static void transform_input(const float* x, const Shape& s, int64_t channels, int64_t first,
                      int64_t count, int64_t stride, float* points) {
   for (int64_t t = 0; t < count; ++t) {
     const Place at = place_of(s, first + t);
@@ -128,7 +139,7 @@ void transform_input(const float* x, const Shape& s, int64_t channels, int64_t f
   }
 }
 
-void transform_gradient(const float* dy, const Shape& s, int64_t channels, int64_t first,
+static void transform_gradient(const float* dy, const Shape& s, int64_t channels, int64_t first,
                         int64_t count, int64_t stride, float* points) {
   for (int64_t t = 0; t < count; ++t) {
     const Place at = place_of(s, first + t);
@@ -147,7 +158,7 @@ void transform_gradient(const float* dy, const Shape& s, int64_t channels, int64
   }
 }
 
-void transform_output(const float* points, const Shape& s, int64_t channels, int64_t first,
+static void transform_output(const float* points, const Shape& s, int64_t channels, int64_t first,
                       int64_t count, int64_t stride, float* y) {
   for (int64_t t = 0; t < count; ++t) {
     const Place at = place_of(s, first + t);
@@ -169,81 +180,79 @@ void transform_output(const float* points, const Shape& s, int64_t channels, int
   }
 }
 
-// out (ROWS x 8 COLS) = a (ROWS x depth) b (depth x 8 COLS)
-template <int ROWS, int COLS>
-inline void product(const float* a, int64_t inner, const float* b, float* out, int64_t outer) {
-  Vec sum[ROWS][COLS] = {};
+// out (R x LANES COLS) = a (R x depth) b (depth x LANES COLS)
+template <int R, int COLS>
+static inline void product(const float* a, int64_t inner, const float* b, float* out, int64_t outer) {
+  Vec sum[R][COLS] = {};
   for (int64_t i = 0; i < inner; ++i) {
     Vec right[COLS];
     for (int j = 0; j < COLS; ++j) right[j] = load(b + i * outer + LANES * j);
-    for (int r = 0; r < ROWS; ++r) {
+    for (int r = 0; r < R; ++r) {
       const float left = a[r * inner + i];
       for (int j = 0; j < COLS; ++j) sum[r][j] += left * right[j];
     }
   }
-  for (int r = 0; r < ROWS; ++r)
+  for (int r = 0; r < R; ++r)
     for (int j = 0; j < COLS; ++j) store(out + r * outer + LANES * j, sum[r][j]);
 }
 
-// out (ROWS x 8 COLS) += a^T b over `depth` tiles; a (depth x inner), b (depth x outer)
-template <int ROWS, int COLS>
-inline void add_product(const float* a, int64_t inner, const float* b, float* out, int64_t outer,
+// out (R x LANES COLS) += a^T b over `depth` tiles; a (depth x inner), b (depth x outer)
+template <int R, int COLS>
+static inline void add_product(const float* a, int64_t inner, const float* b, float* out, int64_t outer,
                         int64_t depth) {
-  Vec sum[ROWS][COLS];
-  for (int r = 0; r < ROWS; ++r)
+  Vec sum[R][COLS];
+  for (int r = 0; r < R; ++r)
     for (int j = 0; j < COLS; ++j) sum[r][j] = load(out + r * outer + LANES * j);
   for (int64_t t = 0; t < depth; ++t) {
     Vec right[COLS];
     for (int j = 0; j < COLS; ++j) right[j] = load(b + t * outer + LANES * j);
-    for (int r = 0; r < ROWS; ++r) {
+    for (int r = 0; r < R; ++r) {
       const float left = a[t * inner + r];
       for (int j = 0; j < COLS; ++j) sum[r][j] += left * right[j];
     }
   }
-  for (int r = 0; r < ROWS; ++r)
+  for (int r = 0; r < R; ++r)
     for (int j = 0; j < COLS; ++j) store(out + r * outer + LANES * j, sum[r][j]);
 }
 
 // m (tiles x k) = v (tiles x c) u (c x k)
-void point_product(const float* v, const float* u, float* m, int64_t tiles, int64_t c, int64_t k) {
+static void point_product(const float* v, const float* u, float* m, int64_t tiles, int64_t c,
+                          int64_t k) {
   int64_t j = 0;
-  for (; j + 16 <= k; j += 16) {
+  for (; j + 2 * LANES <= k; j += 2 * LANES) {
     int64_t t = 0;
-    for (; t + 6 <= tiles; t += 6) product<6, 2>(v + t * c, c, u + j, m + t * k + j, k);
+    for (; t + ROWS <= tiles; t += ROWS)
+      product<ROWS, 2>(v + t * c, c, u + j, m + t * k + j, k);
     for (; t < tiles; ++t) product<1, 2>(v + t * c, c, u + j, m + t * k + j, k);
   }
-  for (; j < k; j += 8) {
+  for (; j < k; j += LANES) {
     int64_t t = 0;
-    for (; t + 6 <= tiles; t += 6) product<6, 1>(v + t * c, c, u + j, m + t * k + j, k);
+    for (; t + ROWS <= tiles; t += ROWS)
+      product<ROWS, 1>(v + t * c, c, u + j, m + t * k + j, k);
     for (; t < tiles; ++t) product<1, 1>(v + t * c, c, u + j, m + t * k + j, k);
   }
 }
 
 // sums (c x k) += v^T (c x tiles) z (tiles x k)
-void point_gradient(const float* v, const float* z, float* sums, int64_t tiles, int64_t c,
-                    int64_t k) {
+static void point_gradient(const float* v, const float* z, float* sums, int64_t tiles, int64_t c,
+                           int64_t k) {
   int64_t j = 0;
-  for (; j + 16 <= k; j += 16)
-    for (int64_t i = 0; i < c; i += 4)
-      add_product<4, 2>(v + i, c, z + j, sums + i * k + j, k, tiles);
-  for (; j < k; j += 8)
-    for (int64_t i = 0; i < c; i += 8)
-      add_product<8, 1>(v + i, c, z + j, sums + i * k + j, k, tiles);
+  for (; j + 2 * LANES <= k; j += 2 * LANES)
+    for (int64_t i = 0; i < c; i += LANES / 2)
+      add_product<LANES / 2, 2>(v + i, c, z + j, sums + i * k + j, k, tiles);
+  for (; j < k; j += LANES)
+    for (int64_t i = 0; i < c; i += LANES)
+      add_product<LANES, 1>(v + i, c, z + j, sums + i * k + j, k, tiles);
 }
 
-float* room_for(int64_t floats) {
-  const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float);
-  return static_cast<float*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+// A multiple of the rows that `point_product` takes at a time.
+static int64_t block_tiles(int64_t c, int64_t k) {
+  return ROWS * (BLOCK / std::max(c, k) / ROWS + 1);
 }
-
-// A multiple of six, the rows that `point_product` takes at a time.
-int64_t block_tiles(int64_t c, int64_t k) { return 6 * (BLOCK / std::max(c, k) / 6 + 1); }
-
-}  // namespace
 
 // y (n, h, w, k) from x (n, h, w, c) and the transformed weights u (36, c, k).
 // Returns 0, or 1 if there is not enough memory.
-extern "C" int winograd_convolution(const float* x, const float* u, float* y, int64_t n, int64_t h,
+static int convolution(const float* x, const float* u, float* y, int64_t n, int64_t h,
                                     int64_t w, int64_t c, int64_t k, int threads) {
   const Shape s{n, h, w};
   const int64_t block = block_tiles(c, k), blocks = (s.tiles() + block - 1) / block;
@@ -269,7 +278,7 @@ extern "C" int winograd_convolution(const float* x, const float* u, float* y, in
 
 // sums (36, c, k), from which G makes the weights' gradient, of x (n, h, w, c) and
 // dy (n, h, w, k). Returns 0, or 1 if there is not enough memory.
-extern "C" int winograd_weight_gradient(const float* x, const float* dy, float* sums, int64_t n,
+static int weight_gradient(const float* x, const float* dy, float* sums, int64_t n,
                                         int64_t h, int64_t w, int64_t c, int64_t k, int threads) {
   const Shape s{n, h, w};
   const int64_t block = block_tiles(c, k), blocks = (s.tiles() + block - 1) / block;
@@ -297,4 +306,27 @@ extern "C" int winograd_weight_gradient(const float* x, const float* dy, float* 
     for (int64_t i = 0; i < size; ++i) sums[i] += partial[t * size + i];
   std::free(scratch);
   return 0;
+}
+};
+
+// The widest vectors that the channels fill.
+inline bool fills(int64_t c, int64_t k, int lanes) { return c % lanes == 0 && k % lanes == 0; }
+
+}  // namespace
+
+// The functions that Python calls; what they take and return is told above.
+extern "C" int winograd_convolution(const float* x, const float* u, float* y, int64_t n, int64_t h,
+                                    int64_t w, int64_t c, int64_t k, int threads) {
+#ifdef __AVX512F__
+  if (fills(c, k, 16)) return Winograd<16>::convolution(x, u, y, n, h, w, c, k, threads);
+#endif
+  return Winograd<8>::convolution(x, u, y, n, h, w, c, k, threads);
+}
+
+extern "C" int winograd_weight_gradient(const float* x, const float* dy, float* sums, int64_t n,
+                                        int64_t h, int64_t w, int64_t c, int64_t k, int threads) {
+#ifdef __AVX512F__
+  if (fills(c, k, 16)) return Winograd<16>::weight_gradient(x, dy, sums, n, h, w, c, k, threads);
+#endif
+  return Winograd<8>::weight_gradient(x, dy, sums, n, h, w, c, k, threads);
 }
