@@ -84,7 +84,7 @@ def _run_status(run: schema.RunId, folder: Path) -> dict[str, Any]:
                 "test_error": result.test_error,
             }
         elif (folder / "metrics.csv").exists():
-            rows = store.read_table(folder / "metrics.csv", schema.METRICS)
+            rows = store.read_table(folder / "metrics.csv", *schema.METRICS_FORMS)
             if rows:
                 state |= {
                     "iteration": int(rows[-1]["iteration"]),

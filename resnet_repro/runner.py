@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet_repro.artifacts import Arm, Artifact
+from resnet_repro.data import SIZES
 from resnet_repro.errors import UserError
 from resnet_repro.models.names import CifarName, parse
 from resnet_repro.records import schema, store
@@ -131,7 +132,7 @@ def _state(run: Planned, request: Request, digest: str | None, rates: dict[str, 
                 )
             at = 0
             if (folder / "metrics.csv").exists():
-                rows = store.read_table(folder / "metrics.csv", schema.METRICS)
+                rows = store.read_table(folder / "metrics.csv", *schema.METRICS_FORMS)
                 at = int(rows[-1]["iteration"]) if rows else 0
             left -= at
             run = dataclasses.replace(run, state="partial", iteration=at)
@@ -142,7 +143,21 @@ def _state(run: Planned, request: Request, digest: str | None, rates: dict[str, 
     cost = _cost(run.arm.network, crop)
     if rate is None or cost is None:
         return run
-    return dataclasses.replace(run, seconds=rate * cost * left * run.recipe.batch_size)
+    images = left * run.recipe.batch_size + _tested(run, left)
+    return dataclasses.replace(run, seconds=rate * cost * images)
+
+
+def _tested(run: Planned, left: int) -> float:
+    """What the tests at the rows still to come cost, in images trained on.
+
+    A forward pass is a third of a step's work. A row is a test with BN's averaged statistics and
+    one with its moving averages, after a pass over the images that are averaged over.
+    """
+    recipe = run.recipe
+    train, test = SIZES.get(run.arm.dataset, (0, 0))
+    averaged = recipe.bn_statistics == "averaged"
+    images = 2 * test + min(recipe.bn_images, train) if averaged else test
+    return math.ceil(left / recipe.row_every) * images / 3
 
 
 def make_spec(run: Planned, digest: str) -> schema.Spec:

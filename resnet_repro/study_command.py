@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from resnet_repro.evaluate.identity import deepen, ends
 from resnet_repro.evaluate.lesions import Batches, blocks_of, keeps_shape, lesions
 from resnet_repro.evaluate.path import signal_path
 from resnet_repro.models import build
+from resnet_repro.models.blocks import ClassifierInit, FanMode
 from resnet_repro.models.names import CifarName, parse
 from resnet_repro.records import evaluations, provenance, store
 from resnet_repro.records.evaluations import Evaluation
@@ -69,6 +70,11 @@ class Subject:
         return found
 
 
+def _bn(subject: Subject) -> str:
+    """Which of BN's statistics the recorded weights have."""
+    return str(subject.record.spec.recipe.get("bn_statistics", "moving"))
+
+
 def _lesions(subject: Subject) -> tuple[Settings, Values]:
     """Errors in % of the test images; rises in points above the whole network's error."""
     batches = subject.test_batches(LESION_IMAGES)
@@ -77,7 +83,7 @@ def _lesions(subject: Subject) -> tuple[Settings, Values]:
     settings: Settings = {
         "split": "test",
         "images": sum(len(labels) for _, labels in batches),
-        "bn": subject.record.spec.recipe.get("bn_statistics", "moving"),
+        "bn": _bn(subject),
         "blocks": list(found.deleted),
         "pairs": [list(pair) for pair in found.swapped],
         "draws": LESION_DRAWS,
@@ -99,7 +105,7 @@ def _gradients(subject: Subject) -> tuple[Settings, Values]:
     """Norms by layer, and autocorrelations of input gradients by block and lag.
 
     Both before the first step and after the last; correlations with batch normalisation's
-    statistics of one batch before, and with its moving averages after.
+    statistics of one batch before, and with the recorded ones after.
     """
     x = next(iter(subject.source.plain_train_batches()))[:GRADIENT_IMAGES]
     labels = subject.source.train_labels[: len(x)]
@@ -111,7 +117,7 @@ def _gradients(subject: Subject) -> tuple[Settings, Values]:
     settings: Settings = {
         "images": len(x),
         "norm_bn": "batch",
-        "bn": "calibrated+moving",
+        "bn": f"calibrated+{_bn(subject)}",
         "circles": len(pairs) // 2,
         "points": POINTS,
         "lags": list(LAGS),
@@ -157,7 +163,7 @@ def _identity(subject: Subject) -> tuple[Settings, Values]:
     settings: Settings = {
         "split": "train, not augmented",
         "images": len(labels),
-        "bn": subject.record.spec.recipe.get("bn_statistics", "moving"),
+        "bn": _bn(subject),
         "depths": depths,
         "seed": 0,
     }
@@ -187,7 +193,7 @@ def _path(subject: Subject) -> tuple[Settings, Values]:
     settings: Settings = {
         "split": "test",
         "images": sum(len(labels) for _, labels in batches),
-        "bn": subject.record.spec.recipe.get("bn_statistics", "moving"),
+        "bn": _bn(subject),
         "blocks": [s.name for s in found],
         "kept_blocks": list(kept),
     }
@@ -288,7 +294,9 @@ def _subject(record: store.Record, data: Dataset, device: Device) -> Subject:
             spec.network,
             num_classes=len(data.classes),
             in_channels=data.train.images.shape[1],
-            init=cast(Literal["fan_in", "fan_out"], recipe["init"]),
+            bn_eps=cast(float, recipe.get("bn_eps", 1e-5)),
+            init=cast(FanMode, recipe["init"]),
+            classifier_init=cast(ClassifierInit, recipe.get("classifier_init", "he")),
             seed=spec.seed,
         )
         return model.to(device.torch)

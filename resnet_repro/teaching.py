@@ -82,19 +82,20 @@ def train_on_digits(
             if done % recipe.row_every == 0 or done == iterations:
                 table.append(_row(trainer, done, done - since))
                 since = done
+        trainer.adopt_averages()
     return Trained(trainer.model.eval(), trainer, table)
 
 
 def _row(trainer: Trainer, done: int, steps: int) -> Row:
     train_loss, train_error = trainer.take_interval(steps)
-    test_loss, test_error = trainer.test()
+    tested = trainer.test()
     return {
         "iteration": done,
         "lr": trainer.rate(done),
         "train_loss": train_loss,
         "train_error": train_error,
-        "test_loss": test_loss,
-        "test_error": test_error,
+        "test_loss": tested.loss,
+        "test_error": tested.error,
     }
 
 

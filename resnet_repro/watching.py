@@ -199,7 +199,7 @@ def look(folder: Path) -> Seen:
         result = store.read_record(run, folder).result
         state = "diverged" if result.status == "diverged" else "done"
     metrics, timing = folder / "metrics.csv", folder / "timing.csv"
-    rows = _rows(metrics, schema.METRICS) if metrics.exists() else ()
+    rows = _rows(metrics, *schema.METRICS_FORMS) if metrics.exists() else ()
     times = _rows(timing, schema.TIMING) if timing.exists() else ()
     return Seen(
         run=run,
@@ -212,11 +212,11 @@ def look(folder: Path) -> Seen:
     )
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> tuple[store.Row, ...]:
+def _rows(path: Path, *forms: tuple[str, ...]) -> tuple[store.Row, ...]:
     try:
         return tuple(
             {name: float(text) for name, text in row.items()}
-            for row in store.read_table(path, columns)
+            for row in store.read_table(path, *forms)
         )
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}): restore or rerun it") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from resnet_repro.evaluate.single_view import moving_statistics
 from resnet_repro.train.device import choose
 from resnet_repro.train.distributed import World, joined
 from resnet_repro.train.recipe import IMAGE_PROTOCOLS
@@ -25,8 +26,8 @@ def after_training(
     """What comes of some steps of resnet18-A on the photographs, at the smoke protocol's size.
 
     Batches are larger, so that two processes have two parts each, and there is a warm-up. Returns
-    the last step's gradients, weights, momentum, running averages, the warm-up, the interval's
-    figures and the test's.
+    the last step's gradients, weights, momentum, moving averages, the warm-up, the interval's
+    figures, the test's, and the statistics averaged for it.
     """
     device = choose("cpu", "fp32", kernels="off", parts=parts, photographs=True)
     # So small a rate that the last step's gradient is still that of the first weights: an
@@ -45,9 +46,11 @@ def after_training(
     state = trainer.state()[0].items()  # weights, averages, momentum, warm-up
     found |= {k: v.clone().float() for k, v in state if not k.endswith("num_batches_tracked")}
     figures = dict(zip(("loss", "error"), trainer.take_interval(STEPS), strict=True))
-    figures |= dict(zip(("test_loss", "test_error"), trainer.test(), strict=True))
+    figures |= dataclasses.asdict(trainer.test())
+    trainer.adopt_averages()
+    averaged = {f"averaged.{i}": s for i, s in enumerate(moving_statistics(trainer.model))}
     trainer.source.close()
-    return found | {k: torch.tensor(v, dtype=torch.float64) for k, v in figures.items()}
+    return found | averaged | {k: torch.tensor(v, dtype=torch.float64) for k, v in figures.items()}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from resnet_repro.records import schema, store
 from resnet_repro.records.counts import COMMITTED
 from resnet_repro.records.evaluations import Evaluation, write_ensemble, write_evaluation
 
-LENGTHS = {"paper": 64_000, "short": 8_000, "demo": 674}
+LENGTHS = {"paper": 64_000, "quarter": 16_000, "short": 8_000, "demo": 674}
 IMAGE_LENGTHS = {"paper": 600_000, "short": 75_000, "imagenette": 500}
 IMAGE_CROPS = {"imagenet": 224, "imagenette": 112}  # data sets of photographs
 PARAMETERS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962, 1202: 19_421_274}
@@ -97,7 +97,7 @@ def _write(results: Path, fake: Fake) -> None:
             "drops": [length // 2, length * 3 // 4],
             **({} if crop is None else {"batch_size": 256, "crop": crop}),
         },
-        recipe_version=1,
+        recipe_version=2,
         seed=fake.seed,
     )
     iterations = [every * (i + 1) for i in range(fake.rows)]
@@ -111,6 +111,7 @@ def _write(results: Path, fake: Fake) -> None:
             "train_error": _curve(fake.train_error, i, iterations[-1], fake.seed),
             "test_loss": 0.6,
             "test_error": _curve(fake.test_error, i, iterations[-1], fake.seed),
+            "test_error_moving": _curve(fake.test_error, i, iterations[-1], fake.seed),
         }
         for i in iterations
     ]
@@ -118,11 +119,12 @@ def _write(results: Path, fake: Fake) -> None:
     rate = fake.images_per_second
     timing = [{"iteration": i, "seconds": 10.0, "images_per_second": rate} for i in iterations]
     store.write_table(folder / "timing.csv", schema.TIMING, timing)
-    columns = schema.GRADIENTS if crop is None else schema.GRADIENTS_IMAGENET
     *stages, last = fake.gradients
     values = fake.gradients if crop is None else (*stages, stages[-1], last)
-    norms = dict(zip(columns[1:], values, strict=True))
-    gradients: list[dict[str, object]] = [{"iteration": i, **norms} for i in iterations]
+    names = [s for s in schema.STAGES if crop is not None or s != "layer4"]
+    columns = schema.gradient_columns(names)
+    norms = dict(zip(names, values, strict=True)) | {f"{s}_weights": 1.0 for s in names}
+    gradients: list[dict[str, object]] = [{"iteration": i, **norms} for i in (1, *iterations)]
     store.write_table(folder / "gradients.csv", columns, gradients)
     layers: list[dict[str, object]] = [{"layer": 1, "name": "conv1", "std": 1.5}]
     store.write_table(folder / "layers.csv", schema.LAYERS, layers)
@@ -137,6 +139,7 @@ def _write(results: Path, fake: Fake) -> None:
             train_error=fake.train_error,
             test_loss=0.6,
             test_error=fake.test_error,
+            test_error_moving=fake.test_error,
             best_test_error=fake.test_error,
             best_test_iteration=length,
             warmup_ended=None,

@@ -43,8 +43,9 @@ def make_best(results: Path, fake: Fake, row: int, error: float) -> None:
     """Put `error` for the test error of a run's row, counted from 0."""
     path = fake.run.folder(results) / "metrics.csv"
     head, *rows = path.read_text().splitlines()
-    assert head.endswith(",test_error")
-    rows[row] = f"{rows[row].rpartition(',')[0]},{error}"
+    cells = rows[row].split(",")
+    cells[head.split(",").index("test_error")] = str(error)
+    rows[row] = ",".join(cells)
     path.write_text("\n".join([head, *rows, ""]))
 
 

@@ -16,6 +16,7 @@ from resnet_repro import artifacts, runner
 from resnet_repro.cli import main
 from resnet_repro.errors import UserError
 from resnet_repro.records import store
+from resnet_repro.train.recipe import RECIPE_VERSION
 from tests.conftest import REPO, environment
 
 
@@ -209,6 +210,14 @@ def test_a_finished_run_is_skipped_and_the_plan_knows_its_pace(
     seconds = {run["arm"]: run["seconds"] for run in plan["runs"]}
     assert seconds["resnet20-w8"] == 0
     assert 2 < seconds["plain56-w8"] / seconds["plain20-w8"] < 4  # by depth
+    # Tests count: 12 steps of 32 images, and at each of 3 rows 360 test images seen twice and 64
+    # that BN's statistics are averaged over; a forward pass is a third of a step.
+    moving = read_json(
+        capsys, *words, "--device", "cpu", "--dry-run", "--set", "bn_statistics=moving"
+    )
+    [less] = [run["seconds"] for run in moving["runs"] if run["arm"] == "plain20-w8"]
+    expected = (12 * 32 + 3 * (2 * 360 + 64) / 3) / (12 * 32 + 3 * 360 / 3)
+    assert seconds["plain20-w8"] / less == pytest.approx(expected, rel=0.05)
     record = finished / "digits" / "resnet20-w8" / "smoke" / "seed0" / "result.json"
     before = record.stat().st_mtime_ns
     words += ["--arms", "resnet20-w8", "--cache-dir", str(tmp_path)]
@@ -220,7 +229,7 @@ def test_a_finished_run_is_skipped_and_the_plan_knows_its_pace(
 def test_another_recipe_under_the_same_name_is_refused(
     capsys: pytest.CaptureFixture[str], finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "RECIPE_VERSION", 2)
+    monkeypatch.setattr(runner, "RECIPE_VERSION", RECIPE_VERSION + 1)
     words = ["run", "demo", "--protocol", "smoke", "--arms", "resnet20-w8"]
     error = fails(capsys, *words, "--results-dir", str(finished))
     assert "holds a run of another spec" in error

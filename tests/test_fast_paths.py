@@ -163,8 +163,8 @@ def test_testing_with_a_replayed_batch_and_a_rest(digits: Dataset) -> None:
     source = pixels_of(trainer)
     view = CapturedView(trainer.model, source, capture, batch=100)
     assert len(source.test_labels) % 100
-    assert view.error() == pytest.approx(trainer.test())
-    assert view.error() == pytest.approx(trainer.test())
+    for _ in range(2):
+        assert view.error()[1] == pytest.approx(trainer.test().error_moving)
     assert len(captures) == 1
 
 
@@ -199,7 +199,8 @@ def test_a_captured_step_equals_an_ordinary_one(
             sums = trainer.take_interval(8)
             ends.append((sums, trainer.test(), trainer.gradient_norms(), trainer.warmup_ended))
     assert ends[1][0] == pytest.approx(ends[0][0], rel=1e-3)
-    assert ends[1][1] == pytest.approx(ends[0][1], rel=1e-2)
+    tests = [dataclasses.astuple(end[1]) for end in ends]
+    assert tests[1] == pytest.approx(tests[0], rel=1e-2)
     assert ends[1][2] == pytest.approx(ends[0][2], rel=0.1)
     assert ends[1][3] == ends[0][3]
 

@@ -1,4 +1,4 @@
-"""Where `short` first lowers the rate: ours beside the paper's curves and public copies there."""
+"""The first rows under `paper` beside the paper's curves and public copies there."""
 
 from __future__ import annotations
 
@@ -9,24 +9,20 @@ import pytest
 
 from resnet_repro.errors import UserError
 from resnet_repro.paper.copies import START_COLUMNS, load_starts, parse_starts
-from resnet_repro.paper.published import SHORT_DROP, curve, last_above, value_at
+from resnet_repro.paper.published import curve, last_above, value_at
+from resnet_repro.report.first_rows import (
+    COPIES_WITHIN,
+    DRAWN,
+    ITERATIONS,
+    SPLITS,
+    first_lines,
+    first_rows,
+)
 from resnet_repro.report.reading import read_frames
 from resnet_repro.report.results_page import results_page
-from resnet_repro.report.start import DRAWN, SPLITS, start_lines, starts
-from resnet_repro.train.recipe import PAPER, PROTOCOLS
 from tests.report_records import Fake, write
 
 GOOD = f"a/b,{'0a' * 20},log.csv,resnet20,3910,22.14,23.15,after 10 epochs"
-
-
-def test_until_there_short_is_protocol_paper() -> None:
-    short = PROTOCOLS["short"]
-    longer = replace(
-        short, iterations=PAPER.iterations, drops=PAPER.drops, row_every=PAPER.row_every
-    )
-    assert longer == PAPER
-    assert short.drops[0] == SHORT_DROP
-    assert SHORT_DROP % short.row_every == 0  # so that there is a row
 
 
 def test_a_point_of_a_curve_is_given_only_where_it_is_drawn() -> None:
@@ -52,56 +48,66 @@ def test_every_arm_whose_start_is_drawn_is_known() -> None:
             network = arm.replace("plain", "plain-").replace("resnet", "ResNet-")
             at = int(curve("fig6", network, split)["iteration"].iloc[0])
             # `over 20` is said of a curve that has not entered the axis, not of one with a gap.
-            assert (value_at("fig6", network, split, SHORT_DROP) is None) == (at > SHORT_DROP)
+            for iteration in ITERATIONS:
+                drawn = value_at("fig6", network, split, iteration) is not None
+                assert drawn == (at <= iteration)
 
 
-def test_rows_are_of_that_iteration_and_of_short_on_cifar_alone(tmp_path: Path) -> None:
+def test_rows_are_of_those_iterations_and_of_paper_on_cifar10_alone(tmp_path: Path) -> None:
     write(
         tmp_path,
-        Fake("resnet20", 12.9, 10.4, protocol="short"),
-        Fake("resnet20", 13.1, 10.6, protocol="short", seed=1),
-        Fake("resnet20", 8.7, 1.0, rows=64),  # under `paper`, with a row there too
-        Fake("resnet20", 40.0, 40.0, protocol="short", dataset="digits"),
-        Fake("plain56", 50.0, 52.0, protocol="short"),
-        Fake("plain110", 80.0, 80.0, protocol="short"),  # the paper draws no curve of it
-        Fake("resnet32", 7.5, 0.1, rows=64),
+        Fake("resnet20", 8.8, 1.0, rows=64),
+        Fake("resnet20", 8.6, 1.2, rows=64, seed=1),
+        Fake("resnet20", 12.7, 10.4, protocol="short"),
+        Fake("resnet20", 40.0, 40.0, dataset="digits", rows=64),
+        Fake("plain56", 13.0, 6.0, rows=64),
+        Fake("plain110", 80.0, 80.0, rows=64),  # the paper draws no curve of it
+        Fake("resnet32", 7.5, 0.1),  # whose first row is at iteration 8,000
     )
     frames = read_frames([tmp_path])
-    plain, residual = starts(frames)
-    assert (plain.arm, residual.arm) == ("plain56", "resnet20")
+    found = {(row.arm, row.iteration): row for row in first_rows(frames)}
+    assert set(found) == {
+        *(("plain56", i) for i in ITERATIONS),
+        *(("resnet20", i) for i in ITERATIONS),
+        ("resnet32", 8_000),
+    }
+    row = found["resnet20", 4_000]
     m = frames.metrics
-    here = m[(m["arm"] == "resnet20") & (m["protocol"] == "short") & (m["dataset"] == "cifar10")]
-    here = here[here["iteration"] == SHORT_DROP]
-    assert residual.ours["train"].n == len(here) == 2
-    assert residual.ours["train"].mean == pytest.approx(here["train_error"].mean())
-    assert residual.paper == {"train": 15.78, "test": 16.19}
-    assert plain.paper == {"train": None, "test": None}
-    assert residual.window == 1_000  # eight rows in 8,000 iterations
+    here = m[(m["arm"] == "resnet20") & (m["protocol"] == "paper") & (m["dataset"] == "cifar10")]
+    here = here[here["iteration"] == 4_000]
+    assert row.ours["train"].n == len(here) == 2
+    assert row.ours["train"].mean == pytest.approx(here["train_error"].mean())
+    assert row.paper == {"train": 15.78, "test": 16.19}
+    assert found["plain56", 4_000].paper == {"train": None, "test": None}
+    assert row.window == 1_000
+    assert found["resnet32", 8_000].window == 8_000
 
 
 def test_lines_name_the_paper_ours_and_the_copies(tmp_path: Path) -> None:
     write(
         tmp_path,
-        Fake("plain56", 50.0, 52.0, protocol="short"),
-        Fake("resnet20", 12.9, 10.4, protocol="short"),
-        Fake("resnet110", 12.0, 9.0, protocol="short"),  # which no copy logged
+        Fake("plain56", 13.0, 6.0, rows=64),
+        Fake("resnet20", 8.8, 1.0, rows=64),
+        Fake("resnet110", 6.5, 0.1, rows=64),  # which no copy logged
     )
-    lines = start_lines(starts(read_frames([tmp_path])))
-    told = [(line.arm, line.source) for line in lines]
-    assert told[:3] == [
-        ("plain56", "the paper"),
-        ("plain56", "this suite"),
-        ("plain56", "a-martyn/resnet"),
+    lines = first_lines(first_rows(read_frames([tmp_path])))
+    told = [(line.arm, line.iteration, line.source) for line in lines]
+    assert told[2:5] == [
+        ("plain56", 4_000, "the paper"),
+        ("plain56", 4_000, "this suite"),
+        ("plain56", 3_910, "a-martyn/resnet"),
     ]
-    assert told[-2:] == [("resnet110", "the paper"), ("resnet110", "this suite")]
-    paper, ours, copy = lines[:3]
+    assert told[-2:] == [("resnet110", 8_000, "the paper"), ("resnet110", 8_000, "this suite")]
+    paper, ours, copy = lines[2:5]
     assert paper.cells == ("over 20", "over 20")
     assert paper.caveat.endswith(
         "draws the training error from 20,000 and the test error from 22,000 on"
     )
     assert "(" not in ours.cells[0]  # no difference from what is not drawn
     assert copy.cells == ("65.07", "62.28")
-    residual = next(line for line in lines if line.arm == "resnet20" and line.ours)
+    residual = next(
+        line for line in lines if (line.arm, line.iteration, line.ours) == ("resnet20", 4_000, True)
+    )
     error, gap = residual.cells[0].removesuffix(")").split(" (")
     assert float(gap) == pytest.approx(float(error) - 15.78, abs=0.011)
     [caffe] = [line for line in lines if line.source.startswith("yihui")]
@@ -112,53 +118,42 @@ def test_lines_name_the_paper_ours_and_the_copies(tmp_path: Path) -> None:
 def test_an_arm_with_a_run_that_diverged_has_no_mean(tmp_path: Path, stopped: int) -> None:
     write(
         tmp_path,
-        Fake("resnet20", 12.9, 10.4, protocol="short"),
-        Fake("resnet20", 80.0, 80.0, protocol="short", seed=1, status="diverged"),
+        Fake("resnet20", 8.8, 1.0, rows=64),
+        Fake("resnet20", 80.0, 80.0, seed=1, rows=64, status="diverged"),
     )
     frames = read_frames([tmp_path])
     lost = (frames.metrics["seed"] == 1) & (frames.metrics["iteration"] > stopped)
     frames = replace(frames, metrics=frames.metrics[~lost])
-    [row] = starts(frames)
+    [row] = [row for row in first_rows(frames) if row.iteration == 4_000]
     assert {(o.n, o.mean, o.verdict) for o in row.ours.values()} == {(2, None, "diverged")}
-    [ours] = [line for line in start_lines([row]) if line.ours]
+    [ours] = [line for line in first_lines([row]) if line.ours]
     assert ours.cells == ("diverged", "diverged")
-
-
-def test_a_run_without_a_row_there_is_not_counted(tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        Fake("resnet20", 12.9, 10.4, protocol="short"),
-        Fake("resnet20", 12.9, 10.4, protocol="short", seed=1, rows=5),
-        Fake("resnet56", 12.9, 10.4, protocol="short", rows=5),
-    )
-    [row] = starts(read_frames([tmp_path]))
-    assert (row.arm, row.ours["test"].n) == ("resnet20", 1)
 
 
 def test_the_page_links_each_number_of_ours(tmp_path: Path) -> None:
     results = tmp_path / "recorded"
-    write(results, Fake("resnet56", 17.7, 15.5, protocol="short"))
+    write(results, Fake("resnet56", 7.0, 0.1, rows=64))
     page = tmp_path / "docs" / "results.md"
     text = results_page(page, [results], read_frames([results]), tmp_path / "figures")
-    part = text.split("### Where `short` first lowers the rate")[1].split("\n## ")[0]
-    record = "](../recorded/cifar10/resnet56/short/seed0)"
-    [ours] = [line for line in part.splitlines() if "this suite" in line]
-    assert ours.count(record) == 2  # the training error and the test error
+    part = text.split("## The first rows beside Fig. 6")[1].split("\n## ")[0]
+    record = "](../recorded/cifar10/resnet56/paper/seed0)"
+    ours = [line for line in part.splitlines() if "this suite" in line]
+    assert len(ours) == len(ITERATIONS)
+    assert all(line.count(record) == 2 for line in ours)  # training error and test error
     [copy] = [line for line in part.splitlines() if "a-martyn/resnet" in line]
     assert "https://github.com/a-martyn/resnet/blob/" in copy
-    assert "of ResNet-56 and ResNet-110 are above ResNet-20's there, and last at" in part
 
 
-def test_without_a_run_under_short_there_is_no_such_part(tmp_path: Path) -> None:
-    write(tmp_path, Fake("resnet56", 7.0, 0.1))
+def test_without_a_run_under_paper_there_is_no_such_part(tmp_path: Path) -> None:
+    write(tmp_path, Fake("resnet56", 7.0, 0.1, protocol="short"))
     text = results_page(tmp_path / "r.md", [tmp_path], read_frames([tmp_path]), tmp_path)
-    assert "first lowers the rate" not in text
+    assert "beside Fig. 6" not in text
 
 
 def test_the_packages_rows_read() -> None:
     found = load_starts()
     assert {row.arm for row in found} <= set(DRAWN)
-    assert all(abs(row.iteration - SHORT_DROP) <= 100 for row in found)  # a quarter of an epoch
+    assert all(any(abs(row.iteration - i) <= COPIES_WITHIN for i in ITERATIONS) for row in found)
 
 
 @pytest.mark.parametrize(

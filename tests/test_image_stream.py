@@ -24,6 +24,7 @@ from resnet_repro.data.image_files import centre_crop, read_image, resize_shorte
 from resnet_repro.data.image_folder import IMAGENETTE, ImageFolder, load
 from resnet_repro.data.image_statistics import Say, Statistics, examine
 from resnet_repro.data.image_stream import ImageStream, draw_views
+from resnet_repro.data.source import statistics_chunks
 from tests.conftest import refused, silent
 from tests.photographs import make_imagenette
 
@@ -452,7 +453,7 @@ class TestStream:
         assert dict(seen) == expected
 
     @pytest.mark.parametrize("world", [1, 2])
-    def test_plain_training_images(
+    def test_chunks_of_training_images(
         self,
         make: Make,
         photographs: ImageFolder,
@@ -460,16 +461,21 @@ class TestStream:
         world: int,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        """The same chunks, whole and of all classes, however many processes share them."""
         monkeypatch.setattr("resnet_repro.data.image_stream.PLAIN_BATCH", 9)
-        batches = [
-            batch
+        images = centres(photographs)
+        chosen = statistics_chunks(len(images), 20, 4)
+        parts = [list(make(rank=rank, world=world).chunk_batches(20, 4)) for rank in range(world)]
+        assert {len(batch) for part in parts for batch in part} <= {4, 8}
+        expected = [
+            [images[image].tobytes() for image in chunk]
             for rank in range(world)
-            for batch in make(rank=rank, world=world).plain_train_batches()
+            for chunk in chosen[rank::world]
         ]
-        assert max(len(batch) for batch in batches) <= 9
-        together = torch.cat(batches).permute(0, 2, 3, 1) + found.mean
-        ours = sorted(row.round().to(torch.uint8).numpy().tobytes() for row in together)
-        assert ours == sorted(row.tobytes() for row in centres(photographs))
+        together = torch.cat([b for part in parts for b in part]).permute(0, 2, 3, 1) + found.mean
+        ours = [row.round().to(torch.uint8).numpy().tobytes() for row in together]
+        assert ours == [image for chunk in expected for image in chunk]
+        assert all(len(set(photographs.train.labels[chunk])) > 1 for chunk in chosen)
 
     def test_a_batch_is_there_until_the_next_is_prepared(self, make: Make) -> None:
         stream = make()

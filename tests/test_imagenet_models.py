@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from resnet_repro.errors import UserError
 from resnet_repro.models import build
-from resnet_repro.models.blocks import BasicBlock, Bottleneck, ChunkedBatchNorm2d
+from resnet_repro.models.batch_norm import GhostBatchNorm2d
+from resnet_repro.models.blocks import BasicBlock, Bottleneck
 from resnet_repro.models.construct import construct
 from resnet_repro.models.imagenet import ResNet
 from resnet_repro.models.names import ImageNetName, parse
@@ -247,7 +248,7 @@ class TestForms:
             model = construct("resnet50", bn_batch=32)
         norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
         assert len(norms) == 49 + 4
-        assert all(isinstance(norm, ChunkedBatchNorm2d) for norm in norms)
+        assert all(isinstance(norm, GhostBatchNorm2d) for norm in norms)
 
     def test_no_plain_bottlenecks(self) -> None:
         with pytest.raises(ValueError, match="no plain net of 50"):

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from resnet_repro.errors import UserError
 from resnet_repro.models import build
+from resnet_repro.models.batch_norm import GhostBatchNorm2d
 from resnet_repro.models.blocks import (
     BasicBlock,
-    ChunkedBatchNorm2d,
     Shortcut,
     SubsamplePad,
     initialise,
@@ -234,26 +234,52 @@ class TestBlocks:
         assert all(c.bias is None for c in convolutions(skeleton("resnet20-C")).values())
 
 
-class TestChunkedBatchNorm:
-    @pytest.mark.parametrize(("batch", "chunk"), [(8, 4), (9, 4), (4, 4), (3, 4)])
+class TestGhostBatchNorm:
+    @pytest.mark.parametrize(("batch", "chunk"), [(8, 4), (12, 4), (6, 1), (4, 4), (3, 4)])
     def test_equals_batch_norm_on_each_chunk(self, batch: int, chunk: int) -> None:
+        """Outputs, gradients and moving averages are those of a device for each chunk, in turn."""
         torch.manual_seed(0)
-        ours, plain = ChunkedBatchNorm2d(5, chunk), nn.BatchNorm2d(5)
+        ours = GhostBatchNorm2d(5, chunk, eps=1e-3, momentum=0.3).double()
+        plain = nn.BatchNorm2d(5, eps=1e-3, momentum=0.3).double()
         for norm in (ours, plain):
             nn.init.constant_(norm.weight, 1.5)
             nn.init.constant_(norm.bias, -0.5)
-        x = torch.randn(batch, 5, 3, 3) * torch.arange(1.0, batch + 1).view(-1, 1, 1, 1)
+        x = torch.randn(batch, 5, 3, 3).double() * torch.arange(1.0, batch + 1).view(-1, 1, 1, 1)
+        signal = torch.randn_like(x)
         expected = torch.cat([plain(x[i : i + chunk]) for i in range(0, batch, chunk)])
-        assert torch.equal(ours(x), expected)
+        out = ours(x)
+        torch.testing.assert_close(out, expected, rtol=1e-12, atol=1e-12)
         for key, value in plain.state_dict().items():
-            assert torch.equal(ours.state_dict()[key], value), key
+            torch.testing.assert_close(ours.state_dict()[key], value, rtol=1e-12, atol=1e-12)
+        for made in (out, expected):
+            (made * signal).sum().backward()
+        for one, other in zip(ours.parameters(), plain.parameters(), strict=True):
+            torch.testing.assert_close(one.grad, other.grad, rtol=1e-11, atol=1e-11)
+
+    def test_gradient_of_the_input(self) -> None:
+        norm = GhostBatchNorm2d(3, 2).double()
+        x = torch.randn(4, 3, 2, 3, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(norm, (x,))
+
+    def test_bf16_maps_have_float32_statistics(self) -> None:
+        x = (torch.randn(8, 5, 9, 7) + 100).bfloat16()
+        ours, exact = GhostBatchNorm2d(5, 4), GhostBatchNorm2d(5, 4)
+        out = ours(x)
+        assert out.dtype == torch.bfloat16
+        torch.testing.assert_close(out, exact(x.float()).bfloat16())
+        ours_state, exact_state = ours.state_dict(), exact.state_dict()
+        assert torch.equal(ours_state["running_mean"], exact_state["running_mean"])
+
+    def test_a_batch_must_be_whole_chunks(self) -> None:
+        with pytest.raises(ValueError, match="9 images is not whole chunks of 4"):
+            GhostBatchNorm2d(5, 4)(torch.randn(9, 5, 3, 3))
 
     def test_differs_from_the_whole_batch(self) -> None:
         x = torch.randn(8, 5, 3, 3) * torch.arange(1.0, 9.0).view(-1, 1, 1, 1)
-        assert not torch.allclose(ChunkedBatchNorm2d(5, 4)(x), nn.BatchNorm2d(5)(x), atol=1e-2)
+        assert not torch.allclose(GhostBatchNorm2d(5, 4)(x), nn.BatchNorm2d(5)(x), atol=1e-2)
 
     def test_is_batch_norm_at_test_time(self) -> None:
-        ours, plain = ChunkedBatchNorm2d(5, 2), nn.BatchNorm2d(5)
+        ours, plain = GhostBatchNorm2d(5, 2), nn.BatchNorm2d(5)
         ours(torch.randn(4, 5, 3, 3))
         plain.load_state_dict(ours.state_dict())
         x = torch.randn(8, 5, 3, 3)
@@ -263,8 +289,8 @@ class TestChunkedBatchNorm:
         chunked, whole = build("resnet20-B", bn_batch=64), build("resnet20-B")
         norms = [m for m in chunked.modules() if isinstance(m, nn.BatchNorm2d)]
         assert len(norms) == 19 + 2
-        assert all(isinstance(m, ChunkedBatchNorm2d) and m.chunk == 64 for m in norms)
-        assert not any(isinstance(m, ChunkedBatchNorm2d) for m in whole.modules())
+        assert all(isinstance(m, GhostBatchNorm2d) and m.chunk == 64 for m in norms)
+        assert not any(isinstance(m, GhostBatchNorm2d) for m in whole.modules())
         chunked.load_state_dict(whole.state_dict(), strict=True)
 
 

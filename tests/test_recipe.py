@@ -28,7 +28,7 @@ from resnet_repro.train.warmup import Warmup
     ("protocol", "drops", "end", "row"),
     [
         ("paper", (32_000, 48_000), 64_000, 1_000),
-        ("short", (4_000, 6_000), 8_000, 250),
+        ("quarter", (12_000, 15_000), 16_000, 500),
         ("demo", (337, 505), 674, 22),
         ("smoke", (6, 9), 12, 4),
     ],
@@ -44,7 +44,7 @@ def test_the_rate_at_every_boundary(
 
 
 def test_every_protocol_is_tested_above() -> None:
-    assert set(PROTOCOLS) == {"paper", "short", "demo", "smoke"}
+    assert set(PROTOCOLS) == {"paper", "quarter", "demo", "smoke"}
 
 
 def test_the_paper_recipe_is_164_epochs_of_50000_images_at_128() -> None:
@@ -52,23 +52,35 @@ def test_the_paper_recipe_is_164_epochs_of_50000_images_at_128() -> None:
     assert 163 < PAPER.iterations * PAPER.batch_size / 50_000 < 164
 
 
-@pytest.mark.parametrize(
-    ("network", "warms"),
-    [("resnet110", True), ("resnet1202", True), ("resnet56", False), ("plain110", False)],
-)
-def test_only_residual_nets_of_110_layers_and_more_warm_up(network: str, warms: bool) -> None:
-    recipe = recipe_for("paper", network)
-    assert (recipe.warmup_lr == 0.01) is warms
-    assert recipe.learning_rate(0, warming=warms) == (0.01 if warms else 0.1)
+@pytest.mark.parametrize("network", ["resnet20", "plain56", "resnet110"])
+@pytest.mark.parametrize("protocol", ["paper", "quarter"])
+def test_every_cifar10_net_warms_up(protocol: str, network: str) -> None:
+    recipe = recipe_for(protocol, network)
+    assert recipe.learning_rate(0, warming=True) == 0.01
     # The schedule counts from iteration 0, warm-up included.
-    assert recipe.learning_rate(32_000) == 0.01
+    assert recipe.learning_rate(recipe.drops[0]) == 0.01
+    assert recipe_for(protocol, network, changes={"warmup_lr": "0"}).warmup_lr == 0.0
 
 
-def warm(errors: list[float], window: int, threshold: float = 80.0) -> tuple[list[float], int]:
+def test_imagenets_nets_do_not_warm_up() -> None:
+    assert recipe_for("paper", "resnet152").warmup_lr == 0.0
+
+
+def test_the_first_editions_protocol_is_offered_to_nobody() -> None:
+    with pytest.raises(UserError, match=r"unknown protocol 'short'.*paper, quarter"):
+        recipe_for("short", "resnet20")
+    with pytest.raises(UserError, match="unknown protocol 'short'"):
+        recipe_for("short", "resnet34-A")
+
+
+def warm(
+    errors: list[float], window: int, threshold: float = 80.0, length: int = 0
+) -> tuple[list[float], int]:
     """The rate of each update, and the first at the full rate, after batches of these errors."""
     recipe = dataclasses.replace(
-        PAPER, warmup_lr=0.01, warmup_window=window, warmup_error=threshold, batch_size=1000
-    )
+        PAPER, warmup_lr=0.01, warmup_window=window, warmup_error=threshold,
+        warmup_iterations=length, batch_size=1000,
+    )  # fmt: skip
     warmup = Warmup(recipe, torch.device("cpu"), torch.float64)
     full = torch.tensor(recipe.learning_rate(0), dtype=torch.float64)
     rates = []
@@ -84,6 +96,13 @@ def test_warmup_ends_when_the_mean_error_of_the_window_is_low() -> None:
     rates, ended = warm([90.0, 85.0, 80.0, 79.9, 80.0, 80.0, 60.0], window=3)
     assert rates == [0.01] * 5 + [0.1] * 2
     assert ended == 5
+
+
+@given(st.integers(1, 8), st.lists(st.sampled_from([0.0, 50.0, 100.0]), min_size=9, max_size=9))
+def test_a_warmup_of_fixed_length_heeds_no_error(length: int, errors: list[float]) -> None:
+    rates, ended = warm(errors, window=3, length=length)
+    assert rates == [0.01] * length + [0.1] * (9 - length)
+    assert ended == length
 
 
 def test_warmup_does_not_begin_again() -> None:
@@ -160,14 +179,15 @@ def test_scaling_keeps_the_drops_in_proportion(iterations: int) -> None:
     recipe = scaled(PAPER, iterations)
     assert recipe.iterations == iterations
     assert recipe.drops == (round(iterations / 2), round(iterations * 3 / 4))
-    assert 1 <= recipe.row_every <= max(1, iterations // 32)
+    assert recipe.row_every >= 1
+    assert -(-iterations // recipe.row_every) <= 32
 
 
 def test_custom_iterations_are_named_so() -> None:
     assert protocol_label("paper") == "paper"
     assert protocol_label("paper", 400) == "custom-400"
-    assert protocol_label("short", None, {"bn_batch": "64", "mean": "channel"}) == (
-        "short+bn_batch=64+mean=channel"
+    assert protocol_label("quarter", None, {"bn_batch": "64", "mean": "channel"}) == (
+        "quarter+bn_batch=64+mean=channel"
     )
 
 

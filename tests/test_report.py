@@ -69,7 +69,8 @@ def test_a_run_is_a_row_and_its_curve_a_long_table(tmp_path: Path) -> None:
     mine = found.metrics[found.metrics["arm"] == "resnet20"]
     assert mine["iteration"].tolist() == [16_000, 32_000, 48_000, 64_000]
     assert mine["test_error"].iloc[-1] == pytest.approx(8.8)
-    assert len(found.timing) == len(found.gradients) == len(found.metrics) == 12
+    assert len(found.timing) == len(found.metrics) == 12
+    assert len(found.gradients) == 14  # and the first step of each run
     assert found.layers["name"].tolist() == ["conv1", "conv1"]
 
 
@@ -101,7 +102,7 @@ def test_two_records_of_one_name_and_different_specs_are_refused(tmp_path: Path)
         ("metrics.csv", "0.6", "none", "test_loss is 'none', not a number"),
         ("metrics.csv", "8000,", "8000.5,", "iteration is '8000.5', not a number"),
         ("timing.csv", "seconds", "minutes", "other columns"),
-        ("gradients.csv", "0.5\n", "\n", "not a number"),
+        ("gradients.csv", ",0.5", ",", "not a number"),
         ("layers.csv", ",1.5", "", "cut short"),
         ("result.json", '"done"', '"fine"', "neither done nor diverged"),
         ("result.json", '"test_error": 9.0', '"test_error": "low"', "not a number"),

@@ -198,13 +198,13 @@ def test_nothing_missing_is_said(tmp_path: Path) -> None:
 # Prediction
 
 
-def pair(arm: str, short: float, full: float) -> list[Fake]:
-    return [Fake(arm, short, protocol="short"), Fake(arm, full)]
+def pair(arm: str, quarter: float, full: float) -> list[Fake]:
+    return [Fake(arm, quarter, protocol="quarter"), Fake(arm, full)]
 
 
 def test_no_arm_under_both_protocols_is_said_in_one_line(tmp_path: Path) -> None:
     text = page(tmp_path, Fake("plain20", protocol="short"), Fake("plain56"))
-    assert "No arm has a record under both `short` and `paper` yet.\n" in text
+    assert "No arm has a record under both `quarter` and `paper` yet.\n" in text
 
 
 def test_arms_under_both_protocols_are_set_side_by_side(tmp_path: Path) -> None:
@@ -212,10 +212,10 @@ def test_arms_under_both_protocols_are_set_side_by_side(tmp_path: Path) -> None:
         *pair("resnet20", 12.9, 8.7),
         *pair("resnet32", 11.4, 7.6),
         *pair("plain20", 12.0, 9.7),
-        Fake("plain20", 14.0, protocol="short", seed=1),
+        Fake("plain20", 14.0, protocol="quarter", seed=1),
     ]
     found = predictions(frames(tmp_path, *fakes))
-    assert [(p.arm, p.short, p.full) for p in found] == [
+    assert [(p.arm, p.quarter, p.full) for p in found] == [
         ("resnet32", 11.4, 7.6),
         ("resnet20", 12.9, 8.7),
         ("plain20", 13.0, 9.7),
@@ -223,7 +223,7 @@ def test_arms_under_both_protocols_are_set_side_by_side(tmp_path: Path) -> None:
     assert agreement(found) == "cifar10: rank agreement of 3 arms (Spearman): 1.00."
     text = page(tmp_path, *fakes)
     row = next(line for line in text.splitlines() if line.startswith("| plain20 | [13.00 (n = 2)]"))
-    assert "(../recorded/cifar10/plain20/short)" in row
+    assert "(../recorded/cifar10/plain20/quarter)" in row
     assert row.endswith("| -3.30 |")
 
 
@@ -235,7 +235,7 @@ def test_two_arms_have_no_rank_agreement(tmp_path: Path) -> None:
 
 def test_a_diverged_arm_predicts_nothing(tmp_path: Path) -> None:
     lost = Fake("plain20", None, None, status="diverged")
-    assert predictions(frames(tmp_path, Fake("plain20", protocol="short"), lost)) == []
+    assert predictions(frames(tmp_path, Fake("plain20", protocol="quarter"), lost)) == []
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.lesions import Lesions
 from resnet_repro.evaluate.single_view import single_view_error
-from resnet_repro.records import store
+from resnet_repro.records import schema, store
 from resnet_repro.report.figures import new_figure, style
 from resnet_repro.teaching import (
     RATE,
@@ -33,13 +33,13 @@ NETWORK = "resnet8-w4"
 
 
 def test_it_trains_as_a_recorded_run_does(tmp_path: Path) -> None:
-    trained = train_on_digits(NETWORK, iterations=48, seed=3)
+    trained = train_on_digits(NETWORK, iterations=64, seed=3)
     artifact = artifacts.load("demo").artifact
     arm = artifacts.Arm(NETWORK, NETWORK, dataset="digits")
     request = runner.Request(
         dataclasses.replace(artifact, arms=(arm,), claims=()),
         seeds=(3,),
-        iterations=48,
+        iterations=64,
         changes=(("lr", str(RATE)),),
         results=tmp_path / "results",
     )
@@ -47,13 +47,13 @@ def test_it_trains_as_a_recorded_run_does(tmp_path: Path) -> None:
         choose("cpu", "fp32"), data_root=None, cache=tmp_path / "cache", results=request.results
     )
     (run,) = runner.execute(request, settings, lambda event: None)
-    rows = store.read_table(run.folder(request.results) / "metrics.csv", tuple(trained.rows[0]))
+    rows = store.read_table(run.folder(request.results) / "metrics.csv", schema.METRICS)
     recorded = {int(row["iteration"]): row for row in rows}
     for row in trained.rows:
         # The record has more rows, so its training figures are over shorter intervals.
         for key in ("lr", "test_loss", "test_error"):
             assert row[key] == pytest.approx(float(recorded[int(row["iteration"])][key]), rel=1e-4)
-    assert trained.rows[-1]["iteration"] == 48
+    assert trained.rows[-1]["iteration"] == 64
 
 
 def test_the_model_comes_in_eval_mode_and_gives_the_last_row() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -18,9 +19,10 @@ import torch.nn.functional as F
 from resnet_repro import kernels
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.data.pixels import Pixels
+from resnet_repro.data.source import statistics_chunks
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.layers import layer_responses, response_layers
-from resnet_repro.evaluate.single_view import recompute_bn, single_view_error
+from resnet_repro.evaluate.single_view import averaged_statistics, single_view_error
 from resnet_repro.models import build
 from resnet_repro.records import store
 from resnet_repro.records.verify import problems
@@ -137,14 +139,97 @@ def test_single_view_error_counts_every_test_image_once(tiny_data: Dataset) -> N
     assert loss == pytest.approx(F.cross_entropy(logits, pixels.test_labels).item(), rel=1e-5)
 
 
-def test_recomputed_bn_statistics_are_those_of_the_training_images(tiny_data: Dataset) -> None:
+def test_averaged_statistics_are_means_over_chunks_of_training_images(tiny_data: Dataset) -> None:
+    """By hand for the first layer, and for all layers by a copy that sees one chunk at a time."""
     pixels = source(tiny_data)
-    model: Any = build("resnet8")
-    recompute_bn(model, pixels)
-    x = torch.cat(list(pixels.plain_train_batches()))
-    out = F.conv2d(x, model.conv1.weight, padding=1)
-    mean = (out[:250].mean((0, 2, 3)) + out[250:].mean((0, 2, 3))) / 2
-    torch.testing.assert_close(model.bn1.running_mean, mean, rtol=1e-4, atol=1e-3)
+    model: Any = build("resnet8", bn_batch=32)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    found = averaged_statistics(model, pixels.chunk_batches(200, 32))
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    chunks = torch.cat(list(pixels.chunk_batches(200, 32))).split(32)
+    assert [len(chunk) for chunk in chunks] == [32] * 7  # 200 images in whole chunks
+    outs = [F.conv2d(chunk, model.conv1.weight, padding=1) for chunk in chunks]
+    means = torch.stack([out.mean((0, 2, 3)) for out in outs]).mean(0)
+    variances = torch.stack([out.var((0, 2, 3)) for out in outs]).mean(0)
+    torch.testing.assert_close(
+        found[0].float(), torch.stack([means, variances]), rtol=1e-4, atol=1e-3
+    )
+    copy: Any = build("resnet8", bn_batch=32)  # of the same seed
+    one_by_one = [averaged_statistics(copy, [chunk]) for chunk in chunks]
+    for layer, statistics in enumerate(found):
+        mean = torch.stack([each[layer] for each in one_by_one]).mean(0)
+        torch.testing.assert_close(statistics, mean, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("count", "images", "chunk", "shape"),
+    [
+        (50_000, 10_000, 64, (157, 64)),
+        (1_437, 10_000, 64, (22, 64)),
+        (100, 50, 25, (2, 25)),
+        (30, 100, 64, (1, 30)),
+    ],
+)
+def test_statistics_are_of_whole_chunks(
+    count: int, images: int, chunk: int, shape: tuple[int, int]
+) -> None:
+    chosen = statistics_chunks(count, images, chunk)
+    assert chosen.shape == shape
+    assert len(np.unique(chosen)) == chosen.size
+    assert chosen.min() >= 0
+    assert chosen.max() < count
+    # Each chunk spans the whole order, whose neighbours are of one class where files are sorted.
+    assert (chosen.max(1) - chosen.min(1)).min() >= count * (1 - 2 / shape[1])
+
+
+def test_training_does_not_depend_on_tests(digits: Dataset) -> None:
+    """Bit for bit, with averaged statistics and with moving ones."""
+    ends = []
+    for tests in (0, 1, 3):
+        recipe = dataclasses.replace(PROTOCOLS["smoke"], bn_batch=16, warmup_lr=0.01)
+        trainer = Trainer("resnet8-w8", digits, recipe, 0, CPU)
+        for iteration in range(4):
+            trainer.step(iteration)
+            tested = [trainer.test() for _ in range(tests)]
+            assert len(set(tested)) <= 1  # a test changes no later one either
+            trainer.weight_norms(), trainer.gradient_norms()
+        ends.append({k: v.clone() for k, v in trainer.state()[0].items()})
+        assert tests == 0 or tested[0].error != tested[0].error_moving
+    for other in ends[1:]:
+        assert all(torch.equal(other[k], v) for k, v in ends[0].items())
+
+
+def test_the_kept_statistics_are_those_of_the_last_test(digits: Dataset) -> None:
+    recipe = dataclasses.replace(PROTOCOLS["smoke"], bn_batch=16)
+    for statistics in ("averaged", "moving"):
+        trainer = Trainer(
+            "resnet8-w8", digits, dataclasses.replace(recipe, bn_statistics=statistics), 0, CPU
+        )
+        for iteration in range(4):
+            trainer.step(iteration)
+        tested = trainer.test()
+        trainer.adopt_averages()
+        assert trainer.test_in_float32() == tested.error
+        assert (tested.error == tested.error_moving) is (statistics == "moving")
+
+
+def test_norms_of_the_first_step_stand_before_the_first_row(
+    tmp_path: Path, digits: Dataset
+) -> None:
+    job = smoke_job(tmp_path, digits, "plain8-w8")
+    train(job, digits, Watch())
+    rows = read_rows(job.folder / "gradients.csv")
+    assert [row["iteration"] for row in rows] == ["1", "4", "8", "12"]
+    # The weights that the first gradient was taken at are the initial ones.
+    start = build("plain8-w8", in_channels=1, bn_batch=32)
+    parameters = {n: p.detach() for n, p in start.named_parameters()}
+    for stage in ("conv1", "layer1", "layer2", "layer3", "fc"):
+        mine = [
+            p for n, p in parameters.items() if n.replace("bn1", "conv1", 1).split(".")[0] == stage
+        ]
+        norm = sum(float(p.double().square().sum()) for p in mine) ** 0.5
+        assert float(rows[0][f"{stage}_weights"]) == pytest.approx(norm, rel=1e-6)
+        assert float(rows[1][f"{stage}_weights"]) != pytest.approx(norm, rel=1e-6)
 
 
 @pytest.mark.parametrize("network", ["plain14-w4", "resnet14-w4", "resnet14-B-w4"])
@@ -309,7 +394,11 @@ def test_every_switch_changes_the_outcome(tmp_path: Path, digits: Dataset) -> No
         "weight_decay_on": "weights",
         "init": "fan_in",
         "bn_batch": 8,
-        "bn_statistics": "recomputed",
+        "bn_statistics": "moving",
+        "bn_images": 32,
+        "bn_momentum": 0.5,
+        "bn_eps": 1.0,
+        "classifier_init": "gaussian",
         "mean": "channel",
         "pad": 2,
         "flip": True,
@@ -317,11 +406,14 @@ def test_every_switch_changes_the_outcome(tmp_path: Path, digits: Dataset) -> No
         "lr_divisor": 2.0,
         "drops": (2,),
         "warmup_lr": 0.01,
+        "warmup_iterations": 3,
         "batch_size": 16,
     }.items():
         changed = {**base, name: value}
         if name == "weight_decay_on":  # shows only where the decay matters
             changed["weight_decay"] = 0.1
+        if name == "warmup_iterations":
+            changed["warmup_lr"] = 0.01
         losses[name] = _final_loss(tmp_path / name, digits, changed)
     assert len(set(losses.values())) == len(losses), losses
 
@@ -329,7 +421,9 @@ def test_every_switch_changes_the_outcome(tmp_path: Path, digits: Dataset) -> No
 def _final_loss(folder: Path, digits: Dataset, changes: dict[str, object]) -> float:
     job = smoke_job(folder, digits, "resnet8-w4", **changes)
     train(job, digits, Watch())
-    return float(read_rows(job.folder / "metrics.csv")[-1]["test_loss"])
+    # The sum of both tests' figures: the momentum of the moving averages shows in one alone.
+    last = read_rows(job.folder / "metrics.csv")[-1]
+    return float(last["test_loss"]) + float(last["test_error_moving"])
 
 
 def test_a_smaller_run_with_its_own_rows_ends_on_a_row(tmp_path: Path, digits: Dataset) -> None:

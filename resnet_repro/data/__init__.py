@@ -18,6 +18,15 @@ DIGESTS: dict[str, str] = {
     "digits": "febb4ba4694739b7b9a6bbc840a8e5c9e9621a2fdd0125fd3ebf2433fe67f654",
 }
 
+# Training and test images of the published copies, for what a run will take.
+SIZES: dict[str, tuple[int, int]] = {
+    "cifar10": (50_000, 10_000),
+    "cifar10-45k": (45_000, 5_000),
+    "digits": (1_437, 360),
+    "imagenet": (1_281_167, 50_000),
+    "imagenette": (9_469, 3_925),
+}
+
 _LOADERS: dict[str, Callable[[Path | None], Dataset]] = {
     "cifar10": lambda root: cifar10.load(root),
     "cifar10-45k": lambda root: cifar10.hold_out_validation(cifar10.load(root)),

@@ -36,10 +36,11 @@ from resnet_repro.data.image_files import (
 )
 from resnet_repro.data.image_folder import ImageFolder, ImageSplit
 from resnet_repro.data.image_statistics import TEST_SIDE, Statistics
+from resnet_repro.data.source import statistics_chunks
 from resnet_repro.data.stream import epoch_chance
 
 SIDES = (256, 480)  # the shorter side's least and greatest length, for a crop of 224
-PLAIN_BATCH = 256  # images of test_batches and plain_train_batches
+PLAIN_BATCH = 256  # images that are tested, or averaged over, at a time
 _VIEWS = 2**63  # apart from the epochs among Philox's keys
 _WORDS = 7  # that a view is made of
 
@@ -199,15 +200,16 @@ class ImageStream:
         for chunk, x in zip(chunks, self._plain(self.data.test, chunks), strict=True):
             yield x, torch.from_numpy(self.data.test.labels[chunk]).to(self.device)
 
-    def plain_train_batches(self) -> Iterator[Tensor]:
-        """This process's training images as the validation images are seen.
+    def chunk_batches(self, images: int, chunk: int) -> Iterator[Tensor]:
+        """This process's chunks of training images for BN's statistics, seen as in validation.
 
-        Every batch spans all classes, for BN's statistics: the files lie sorted by class, and the
-        variance within a class is too small.
+        The chunks are the same however many processes share them.
         """
-        mine = np.arange(self.rank, self.count, self.world)
-        count = -(-len(mine) // PLAIN_BATCH)
-        yield from self._plain(self.data.train, [mine[first::count] for first in range(count)])
+        mine = statistics_chunks(self.count, images, chunk)[self.rank :: self.world]
+        once = max(1, PLAIN_BATCH // mine.shape[1])
+        yield from self._plain(
+            self.data.train, [mine[i : i + once].flatten() for i in range(0, len(mine), once)]
+        )
 
     def close(self) -> None:
         """End the processes that load training images."""

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from resnet_repro.data.dataset import Dataset, Images
+from resnet_repro.data.source import statistics_chunks
 from resnet_repro.data.stream import EpochChance, epoch_chance
 
 TEST_BATCH = 250  # images
@@ -143,6 +144,14 @@ class Pixels:
         inner = slice(pad, pad + self.size)
         for images in self.train_images.split(TEST_BATCH):
             yield self._centre(images[:, inner, inner], self.mean)
+
+    def chunk_batches(self, images: int, chunk: int) -> Iterator[Tensor]:
+        """Training images for BN's statistics, without augmentation, in whole chunks."""
+        pad = self.side // 2
+        inner = slice(pad, pad + self.size)
+        chosen = torch.from_numpy(statistics_chunks(self.count, images, chunk)).to(self.device)
+        for some in chosen.split(max(1, TEST_BATCH // chosen.shape[1])):
+            yield self._centre(self.train_images[some.flatten(), inner, inner], self.mean)
 
     def close(self) -> None:
         """Nothing is held outside the device."""

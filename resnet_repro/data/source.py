@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -27,8 +29,24 @@ class Source(Protocol):
     def test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Every test image once, the single view."""
 
-    def plain_train_batches(self) -> Iterator[Tensor]:
-        """Every training image once, without augmentation."""
+    def chunk_batches(self, images: int, chunk: int) -> Iterator[Tensor]:
+        """This process's part of `statistics_chunks`, whole chunks of training images.
+
+        Seen as test images are, without augmentation.
+        """
 
     def close(self) -> None:
         """Give back what is held outside the device."""
+
+
+def statistics_chunks(count: int, images: int, chunk: int) -> NDArray[np.int64]:
+    """Which of `count` training images BN's statistics are averaged over, (chunks, chunk).
+
+    At least `images` of them in whole chunks, or the most whole chunks there are. They lie
+    evenly over the data set's order, so that each chunk spans all classes where the files lie
+    sorted by class. Of fewer images than a chunk all are one chunk.
+    """
+    chunk = min(chunk, count)
+    chunks = max(1, min(-(-images // chunk), count // chunk))
+    places = np.arange(chunks * chunk) * count // (chunks * chunk)
+    return places.reshape(chunk, chunks).T

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import update_bn
 
 from resnet_repro.data.pixels import Pixels
 from resnet_repro.data.source import Source
+from resnet_repro.models.batch_norm import ghost_layers
 
 GRAPH_BATCH = 1000  # where a graph replays it, larger batches cost no memory to speak of
 
@@ -100,9 +101,64 @@ def single_view_error(model: nn.Module, source: Source) -> tuple[float, float]:
     return SingleView(model, source).error()
 
 
-def recompute_bn(model: nn.Module, source: Source) -> None:
-    """Set BN's mean and variance to their averages over all training images, not augmented.
+@torch.no_grad()
+def averaged_statistics(
+    model: nn.Module, batches: Iterable[Tensor], total: Total = lambda tensor: tensor
+) -> list[Tensor]:
+    """Means and unbiased variances of the chunks in `batches`, averaged: (2, C) for each BN layer.
 
-    The released ImageNet networks were tested with such statistics; section 4.2 does not say.
+    The released networks of the paper were tested with such averages ("not moving average",
+    their README says). Chunks are normalised as in training; the moving averages and the mode of
+    the model stay as they are. `total` adds up what several processes found on theirs.
     """
-    update_bn(source.plain_train_batches(), model)
+    layers = ghost_layers(model)
+    was_training = model.training
+    for layer in layers:
+        # float64: the sum of float32 statistics does not depend on how processes share them.
+        layer.sums = layer.weight.new_zeros((2, layer.num_features), dtype=_exact(layer.weight))
+        layer.chunks_summed = 0
+    model.train()
+    try:
+        for x in batches:
+            model(x)
+        chunks = total(torch.tensor(layers[0].chunks_summed, device=layers[0].weight.device))
+        return [total(layer.sums) / chunks for layer in layers if layer.sums is not None]
+    finally:
+        for layer in layers:
+            layer.sums = None
+        model.train(was_training)
+
+
+@contextlib.contextmanager
+def with_statistics(model: nn.Module, statistics: Sequence[Tensor]) -> Iterator[None]:
+    """`averaged_statistics` in the place of the moving averages, which are put back after it."""
+    before = [s.clone() for s in moving_statistics(model)]
+    set_statistics(model, statistics)
+    try:
+        yield
+    finally:
+        set_statistics(model, before)
+
+
+def moving_statistics(model: nn.Module) -> list[Tensor]:
+    """The moving means and variances, (2, C) for each BN layer."""
+    return [
+        torch.stack([layer.running_mean, layer.running_var])
+        for layer in ghost_layers(model)
+        if layer.running_mean is not None and layer.running_var is not None
+    ]
+
+
+@torch.no_grad()
+def set_statistics(model: nn.Module, statistics: Sequence[Tensor]) -> None:
+    """Take over a (2, C) of means and variances for each BN layer, for every later test."""
+    layers = ghost_layers(model)
+    for layer, (mean, variance) in zip(layers, statistics, strict=True):
+        assert layer.running_mean is not None
+        assert layer.running_var is not None
+        layer.running_mean.copy_(mean)
+        layer.running_var.copy_(variance)
+
+
+def _exact(weight: Tensor) -> torch.dtype:
+    return torch.float32 if weight.device.type == "mps" else torch.float64  # MPS has no float64

@@ -1,4 +1,4 @@
-"""Residual and plain blocks, their shortcuts, and batch normalisation over chunks of a batch.
+"""Residual and plain blocks, their shortcuts, and how all weights start.
 
 Section 3.2-3.3 and Fig. 2, Fig. 5 of the paper. Every convolution is followed by batch
 normalisation and has no bias of its own.
@@ -13,9 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_repro.kernels.batch_norm import FusedBatchNorm2d
+from resnet_repro.models.batch_norm import GhostBatchNorm2d
 
 Shortcut = Literal["none", "A", "B", "C"]
+FanMode = Literal["fan_in", "fan_out"]
+ClassifierInit = Literal["he", "gaussian", "uniform"]
 NormLayer = Callable[[int], nn.BatchNorm2d]
 
 
@@ -49,7 +51,7 @@ def norm_relu(
     norm: nn.BatchNorm2d, relu: nn.ReLU, x: Tensor, residual: Tensor | None = None
 ) -> Tensor:
     """relu(norm(x) + residual), in one operation where there is one (Fig. 2)."""
-    if isinstance(norm, FusedBatchNorm2d) and norm.fuses(x):
+    if isinstance(norm, GhostBatchNorm2d) and norm.fuses(x):
         return norm.with_relu(x, residual)
     out: Tensor = norm(x)
     if residual is not None:
@@ -146,32 +148,16 @@ class Bottleneck(nn.Module):
         return norm_relu(self.bn3, self.relu, self.conv3(out), residual)
 
 
-class ChunkedBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation over chunks of the batch, each with statistics of its own.
-
-    What a data-parallel run does whose devices hold `chunk` images each (the paper trained on
-    two GPUs). The moving averages see the chunks one after another. At test time, and for a
-    batch no larger than a chunk, this is BatchNorm2d.
-    """
-
-    def __init__(self, num_features: int, chunk: int) -> None:
-        super().__init__(num_features)
-        self.chunk = chunk
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or len(x) <= self.chunk:
-            return super().forward(x)
-        chunks = x.split(self.chunk)  # type: ignore[no-untyped-call, unused-ignore]
-        return torch.cat([super(ChunkedBatchNorm2d, self).forward(chunk) for chunk in chunks])
-
-
-def initialise(model: nn.Module, mode: Literal["fan_in", "fan_out"], seed: int) -> None:
+def initialise(
+    model: nn.Module, mode: FanMode, seed: int, classifier: ClassifierInit = "he"
+) -> None:
     """He initialisation of every layer, drawn on the CPU from `seed`.
 
     Convolutions: normal with std sqrt(2 / n), n = k * k * channels over the inputs (fan_in) or
-    the outputs (fan_out). Linear layers: the forward form, n = inputs (CIFAR-10's classifier has
-    10 outputs; its fan-out would start it several times too loud). Biases 0; batch
-    normalisation starts as the identity.
+    the outputs (fan_out). Linear layers by `classifier`: `he`, the forward form, n = inputs
+    (CIFAR-10's classifier has 10 outputs; its fan-out would start it several times too loud);
+    `gaussian`, std 0.01, the usual choice in Caffe's examples; `uniform`, within
+    1 / sqrt(inputs), PyTorch's own. Biases 0; batch normalisation starts as the identity.
     """
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
@@ -182,8 +168,20 @@ def initialise(model: nn.Module, mode: Literal["fan_in", "fan_out"], seed: int) 
             if module.bias is not None:  # VGG's; a convolution before batch normalisation has none
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Linear):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            _initialise_classifier(module, classifier, generator)
             nn.init.zeros_(module.bias)
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
+
+
+def _initialise_classifier(
+    layer: nn.Linear, how: ClassifierInit, generator: torch.Generator
+) -> None:
+    if how == "he":
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+    elif how == "gaussian":
+        nn.init.normal_(layer.weight, std=0.01, generator=generator)
+    else:
+        bound = layer.in_features**-0.5
+        nn.init.uniform_(layer.weight, -bound, bound, generator=generator)

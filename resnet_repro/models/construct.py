@@ -7,7 +7,8 @@ from typing import cast
 from torch import nn
 
 from resnet_repro.errors import UserError
-from resnet_repro.models.blocks import ChunkedBatchNorm2d, NormLayer, Shortcut
+from resnet_repro.models.batch_norm import GhostBatchNorm2d
+from resnet_repro.models.blocks import Shortcut
 from resnet_repro.models.cifar import CifarResNet
 from resnet_repro.models.imagenet import ResNet
 from resnet_repro.models.names import CifarName, ImageNetName, parse
@@ -22,6 +23,8 @@ def construct(
     num_classes: int | None = None,
     in_channels: int = 3,
     bn_batch: int | None = None,
+    bn_momentum: float = 0.1,
+    bn_eps: float = 1e-5,
 ) -> nn.Module:
     """The modules of the network called `name`, on the default device (which may be `meta`).
 
@@ -37,11 +40,12 @@ def construct(
     ):
         if number is not None and number < 1:
             raise UserError(f"{name} with {what} {number}: give at least 1")
-    norm_layer: NormLayer = (
-        nn.BatchNorm2d
-        if bn_batch is None
-        else lambda channels: ChunkedBatchNorm2d(channels, bn_batch)
-    )
+
+    def norm_layer(channels: int) -> nn.BatchNorm2d:
+        if bn_batch is None:
+            return nn.BatchNorm2d(channels, bn_eps, bn_momentum)
+        return GhostBatchNorm2d(channels, bn_batch, eps=bn_eps, momentum=bn_momentum)
+
     shortcut = cast(Shortcut, parsed.shortcut)
     if isinstance(parsed, CifarName):
         return CifarResNet(

@@ -24,8 +24,6 @@ if TYPE_CHECKING:  # slow to import, and scripts that declare an artifact need o
 FIGURES = {"fig1": "cifar10", "fig4": "imagenet", "fig6": "cifar10"}
 
 CIFAR_ITERATIONS = 64_000  # section 4.2: the length of every CIFAR-10 run of the paper
-CIFAR_FIRST_DROP = 32_000  # section 4.2: the iteration at which the rate is first lowered
-SHORT_DROP = CIFAR_FIRST_DROP // 8  # the same under the protocol `short`
 CIFAR_BATCH = 128  # section 4.2: images an iteration
 IMAGENET_ITERATIONS = 600_000  # section 3.4: at most; Fig. 4 draws the first 550,000
 IMAGENET_BATCH = 256  # section 3.4

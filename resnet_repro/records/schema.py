@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,11 +18,28 @@ from resnet_repro.errors import UserError
 
 SCHEMA = 1
 
-METRICS = ("iteration", "lr", "train_loss", "train_error", "test_loss", "test_error")
+METRICS = (
+    *("iteration", "lr", "train_loss", "train_error", "test_loss", "test_error"),
+    "test_error_moving",  # with BN's moving averages
+)
+METRICS_FORMS = (METRICS, METRICS[:-1])  # the second: recipe version 1
 TIMING = ("iteration", "seconds", "images_per_second")
-GRADIENTS = ("iteration", "conv1", "layer1", "layer2", "layer3", "fc")  # of a CIFAR network
-GRADIENTS_IMAGENET = ("iteration", "conv1", "layer1", "layer2", "layer3", "layer4", "fc")
-GRADIENT_FORMS = (GRADIENTS, GRADIENTS_IMAGENET)  # which of them depends on the network
+STAGES = ("conv1", "layer1", "layer2", "layer3", "layer4", "fc")  # CIFAR's have no layer4
+
+
+def gradient_columns(stages: Sequence[str]) -> tuple[str, ...]:
+    """Of gradients.csv: each stage's gradient norm, then the norm of its weights."""
+    return ("iteration", *stages, *(f"{stage}_weights" for stage in stages))
+
+
+_CIFAR_STAGES = tuple(stage for stage in STAGES if stage != "layer4")
+# Which of them depends on the network; the last two: recipe version 1.
+GRADIENT_FORMS = (
+    gradient_columns(STAGES),
+    gradient_columns(_CIFAR_STAGES),
+    ("iteration", *STAGES),
+    ("iteration", *_CIFAR_STAGES),
+)
 LAYERS = ("layer", "name", "std")
 
 WEIGHTS_MAX_DEPTH = 56  # of CIFAR nets, weights are kept for seed 0 up to this depth
@@ -152,6 +170,8 @@ class Result:
     best_test_iteration: int | None
     warmup_ended: int | None  # first iteration at the full rate
     half_precision_test_error: float | None = None  # of weights.safetensors
+    test_error_moving: float | None = None  # with BN's moving averages
+    test_error_float32: float | None = None  # of a net trained and tested in another precision
     files: dict[str, str] = field(default_factory=dict)  # name -> SHA-256
 
     def to_json(self) -> dict[str, object]:

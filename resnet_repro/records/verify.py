@@ -16,12 +16,13 @@ from resnet_repro.records.counts import read_count
 from resnet_repro.records.evaluations import find_evaluations, read_evaluation
 
 TABLES = {  # the forms each table may have
-    "metrics.csv": (schema.METRICS,),
+    "metrics.csv": schema.METRICS_FORMS,
     "timing.csv": (schema.TIMING,),
     "gradients.csv": schema.GRADIENT_FORMS,
     "layers.csv": (schema.LAYERS,),
 }
 NOT_NUMBERS = ("name",)
+_TESTS = ("test_loss", "test_error", "test_error_moving")
 
 
 def problems(run: schema.RunId, folder: Path) -> list[str]:
@@ -41,8 +42,13 @@ def problems(run: schema.RunId, folder: Path) -> list[str]:
     found += _evaluations(record)
     if "metrics.csv" in tables:
         found += _metrics(record, tables["metrics.csv"])
-        for name in ("timing.csv", "gradients.csv"):
-            if name in tables and _iterations(tables[name]) != _iterations(tables["metrics.csv"]):
+        rows = _iterations(tables["metrics.csv"])
+        first_step = [] if rows[:1] == [1.0] else [1.0]  # gradients.csv begins with it
+        for name, expected in (
+            ("timing.csv", [rows]),
+            ("gradients.csv", [[*first_step, *rows], rows]),  # the second: recipe version 1
+        ):
+            if name in tables and _iterations(tables[name]) not in expected:
                 found.append(f"{folder / name}: other iterations than metrics.csv")
     return found
 
@@ -109,7 +115,7 @@ def _metrics(record: store.Record, rows: list[dict[str, float]]) -> Iterator[str
     if record.result.status == "done" and iterations[-1] != asked:
         yield f"{path}: ends at {iterations[-1]:.0f}, the recipe asks for {asked}"
     last = rows[-1]
-    for name in ("train_loss", "train_error", "test_loss", "test_error"):
+    for name in set(last) & {"train_loss", "train_error", *_TESTS}:
         if schema.finite(last[name]) != getattr(record.result, name):
             yield f"{path}: its last {name} is not the one in result.json"
     tested = [row["test_error"] for row in rows if math.isfinite(row["test_error"])]

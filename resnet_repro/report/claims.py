@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnet_repro.artifacts import Artifact, Claim
-from resnet_repro.records.schema import GRADIENTS_IMAGENET
+from resnet_repro.records import schema
 from resnet_repro.report.evaluated import unevaluated
 from resnet_repro.report.frames import LABELS, Frames
 from resnet_repro.report.verdicts import (
@@ -23,7 +23,7 @@ Run = dict[str, Any]  # a row of Frames.runs
 Key = tuple[int, str]  # iteration, column
 
 # The stages a gradient reaches only through the layers behind them; it always reaches the last.
-STAGES = GRADIENTS_IMAGENET[1:-1]
+STAGES = schema.STAGES[:-1]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from resnet_repro.artifacts import Arm
-from resnet_repro.records.schema import GRADIENTS, GRADIENTS_IMAGENET
+from resnet_repro.records.schema import STAGES
 from resnet_repro.report.figures import (
     finish,
     network_label,
@@ -21,9 +21,8 @@ from resnet_repro.report.figures import (
 )
 from resnet_repro.report.view import View
 
-STAGES = GRADIENTS_IMAGENET[1:]
 # The stages that every network has keep their colours where layer4 joins them.
-HUES = dict(zip((*GRADIENTS[1:], "layer4"), palette(), strict=False))
+HUES = dict(zip((*(s for s in STAGES if s != "layer4"), "layer4"), palette(), strict=False))
 LOOKS = (("--", 1.0), ("-", 1.8), (":", 1.4))  # dash and width of a panel's first, second arm ...
 
 

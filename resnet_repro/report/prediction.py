@@ -1,4 +1,4 @@
-"""How well the short protocol predicts the paper's: each arm's test error under both."""
+"""How well the protocol `quarter` predicts the paper's: each arm's test error under both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from resnet_repro.report.render import Grid
 from resnet_repro.report.tables import outcomes
 from resnet_repro.report.verdicts import summarise
 
-SHORT, FULL = "short", "paper"
+QUARTER, FULL = "quarter", "paper"
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Predicted:
 
     dataset: str
     arm: str
-    short: float
-    n_short: int
+    quarter: float
+    n_quarter: int
     full: float
     n_full: int
 
@@ -35,12 +35,12 @@ def predictions(frames: Frames) -> list[Predicted]:
     found = []
     datasets = sorted(set(frames.runs["dataset"]))
     for dataset, arm in ((d, arm) for d in datasets for arm in frames.arms(d)):
-        short, full = (
+        quarter, full = (
             summarise(outcomes(frames, dataset, arm, protocol, "test_error"))
-            for protocol in (SHORT, FULL)
+            for protocol in (QUARTER, FULL)
         )
-        if short.mean is not None and full.mean is not None:
-            found.append(Predicted(dataset, arm, short.mean, short.n, full.mean, full.n))
+        if quarter.mean is not None and full.mean is not None:
+            found.append(Predicted(dataset, arm, quarter.mean, quarter.n, full.mean, full.n))
     return sorted(found, key=lambda p: (p.dataset, p.full, p.arm))
 
 
@@ -64,13 +64,13 @@ def _ranks(values: Sequence[float]) -> list[float]:
 def prediction_grid(rows: Sequence[Predicted]) -> Grid:
     """As cells of text."""
     return Grid(
-        ("arm", f"{SHORT}, test error, %", f"{FULL}, test error, %", "difference"),
+        ("arm", f"{QUARTER}, test error, %", f"{FULL}, test error, %", "difference"),
         tuple(
             (
                 row.arm,
-                f"{row.short:.2f} (n = {row.n_short})",
+                f"{row.quarter:.2f} (n = {row.n_quarter})",
                 f"{row.full:.2f} (n = {row.n_full})",
-                f"{row.full - row.short:+.2f}",
+                f"{row.full - row.quarter:+.2f}",
             )
             for row in rows
         ),
@@ -80,11 +80,12 @@ def prediction_grid(rows: Sequence[Predicted]) -> Grid:
 def agreement(rows: Sequence[Predicted]) -> str:
     """One line: how well the ranks agree, data set by data set."""
     if not rows:
-        return f"No arm has a record under both `{SHORT}` and `{FULL}` yet."
+        return f"No arm has a record under both `{QUARTER}` and `{FULL}` yet."
     lines = []
     for dataset in sorted({row.dataset for row in rows}):
         here = [row for row in rows if row.dataset == dataset]
-        rho = spearman([r.short for r in here], [r.full for r in here]) if len(here) >= 3 else None
+        pairs = [r.quarter for r in here], [r.full for r in here]
+        rho = spearman(*pairs) if len(here) >= 3 else None
         if rho is None or math.isnan(rho):
             told = f"too few arms ({len(here)}) to compare ranks"
         else:

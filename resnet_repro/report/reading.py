@@ -41,8 +41,7 @@ def read_frames(results_dirs: Sequence[Path]) -> Frames:
                 )
     records = list(seen.values())
     layers = _long(records, "layers.csv", schema.LAYERS)
-    # A CIFAR network lacks layer4.
-    gradients = _long(records, "gradients.csv", schema.GRADIENTS_IMAGENET, *schema.GRADIENT_FORMS)
+    gradients = _long(records, "gradients.csv", *schema.GRADIENT_FORMS)
     evaluations = [record_evaluations(record) for record in records]
     runs = pd.DataFrame(
         [_run(r, e) for r, e in zip(records, evaluations, strict=True)], columns=list(RUNS)
@@ -51,11 +50,11 @@ def read_frames(results_dirs: Sequence[Path]) -> Frames:
         labels = list(zip(*(runs[x] for x in LABELS), strict=True))
         means = layers.groupby(list(LABELS))["std"].mean()
         runs["layer_std"] = means.reindex(labels).array
-        norms = gradients.groupby(list(LABELS))[schema.GRADIENTS[1]].median()
+        norms = gradients.groupby(list(LABELS))[schema.STAGES[0]].median()
         runs["gradient_norm"] = norms.reindex(labels).array
     return Frames(
         runs,
-        _long(records, "metrics.csv", schema.METRICS),
+        _long(records, "metrics.csv", *schema.METRICS_FORMS),
         _long(records, "timing.csv", schema.TIMING),
         gradients,
         layers,
@@ -130,17 +129,14 @@ def _or_nan(value: float | None) -> float:
 
 
 def _long(
-    records: Sequence[store.Record],
-    name: str,
-    columns: Sequence[str],
-    *forms: Sequence[str],
+    records: Sequence[store.Record], name: str, columns: Sequence[str], *fewer: Sequence[str]
 ) -> pd.DataFrame:
-    """A table of every record; forms: the columns it may have, where these are not they all."""
+    """A table of every record; fewer: forms of it that lack some of the columns."""
     rows: list[dict[str, object]] = []
     for record in records:
         path = record.folder / name
         labels = _labels(record)
-        for row in store.read_table(path, *(forms or (columns,))):
+        for row in store.read_table(path, columns, *fewer):
             rows.append({**labels, **{c: _cell(row[c], c, path) for c in row}})
     return pd.DataFrame(rows, columns=[*LABELS, *columns])
 

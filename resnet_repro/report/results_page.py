@@ -21,6 +21,7 @@ from resnet_repro.report import render
 from resnet_repro.report.claims import ClaimRow
 from resnet_repro.report.copies import NOTE, TITLE, Reported, copies_grid, reported
 from resnet_repro.report.evaluated import CROPS, below, evaluate_command, evaluations_wanted
+from resnet_repro.report.first_rows import first_grid, first_lines, first_rows, first_words
 from resnet_repro.report.frames import Frames
 from resnet_repro.report.missing import (
     NOT_MEASURED,
@@ -29,9 +30,8 @@ from resnet_repro.report.missing import (
     missing_grid,
     missing_runs,
 )
-from resnet_repro.report.prediction import FULL, SHORT, agreement, prediction_grid, predictions
+from resnet_repro.report.prediction import FULL, QUARTER, agreement, prediction_grid, predictions
 from resnet_repro.report.render import Grid
-from resnet_repro.report.start import start_grid, start_lines, start_words, starts
 from resnet_repro.report.tables import Row, Table, table
 from resnet_repro.report.view import arms_shown
 
@@ -62,6 +62,7 @@ def results_page(
     for artifact in shown:
         parts += _section(table(artifact, frames), results_dirs, frames, figures_dir, link)
     parts += _copies(frames, link)
+    parts += _first_rows(frames, link)
     parts += _prediction(frames, link)
     parts += _missing(shown, frames)
     return "\n".join(parts)
@@ -198,37 +199,37 @@ def _copy_line(row: Reported, line: tuple[str, ...], frames: Frames, link: Link)
 
 def _prediction(frames: Frames, link: Link) -> list[str]:
     rows = predictions(frames)
-    parts = ["## How well `short` predicts `paper`\n"]
+    parts = ["## How well `quarter` predicts `paper`\n"]
     if rows:
         cells = prediction_grid(rows)
         lines = []
         for row, line in zip(rows, cells.rows, strict=True):
             new = list(line)
-            for i, protocol in ((1, SHORT), (2, FULL)):
+            for i, protocol in ((1, QUARTER), (2, FULL)):
                 folder = _folder(frames.runs_of(row.dataset, row.arm, protocol))
                 new[i] = _leading(line[i], folder, link)
             lines.append(tuple(new))
         parts.append(render.markdown_grid(replace(cells, rows=tuple(lines))))
-    return [*parts, f"{agreement(rows)}\n", *_starts(frames, link)]
+    return [*parts, f"{agreement(rows)}\n"]
 
 
-def _starts(frames: Frames, link: Link) -> list[str]:
-    rows = starts(frames)
+def _first_rows(frames: Frames, link: Link) -> list[str]:
+    rows = first_rows(frames)
     if not rows:
         return []
-    found = start_lines(rows)
-    cells = start_grid(found)
+    found = first_lines(rows)
+    cells = first_grid(found)
     lines = []
     for row, line in zip(found, cells.rows, strict=True):
         new = list(line)
         if row.ours:
-            folder = _folder(frames.runs_of("cifar10", row.arm, SHORT))
+            folder = _folder(frames.runs_of("cifar10", row.arm, FULL))
             new[1:3] = [_leading(cell, folder, link) for cell in row.cells]
         elif row.url:
             new[4] = f"[{row.source}]({row.url})"
         lines.append(tuple(new))
     text = render.markdown_grid(replace(cells, rows=tuple(lines)))
-    return ["### Where `short` first lowers the rate\n", text, f"{start_words(rows)}\n"]
+    return ["## The first rows beside Fig. 6\n", text, f"{first_words(rows)}\n"]
 
 
 def _missing(shown: Sequence[Artifact], frames: Frames) -> list[str]:
@@ -239,7 +240,7 @@ def _missing(shown: Sequence[Artifact], frames: Frames) -> list[str]:
             "Runs without a record under the protocol that an artifact asks for, one seed of "
             "everything before the second of anything. The hours are those of training alone, "
             "scaled from the recorded runs of the same data set by the networks' work; a longer "
-            "or wider network may make better use of a machine. Protocol `short` takes an eighth "
+            "or wider network may make better use of a machine. Protocol `quarter` takes a quarter "
             f"of those under `paper`. *{NOT_MEASURED.capitalize()}*: nothing of that data set was "
             "run on the machine.\n",
             render.markdown_grid(missing_grid(rows)),

@@ -31,15 +31,16 @@ class View:
 def make_view(artifact: Artifact, frames: Frames) -> View:
     """The artifact's arms under the protocol its figure shows.
 
-    That is `paper` where any arm has it, else `short`, else the artifact's own default, else
-    the first there is; the default again when nothing is recorded. Counts are those of its
-    networks where the artifact is counted, ensembles those of its data sets where it is of
-    ensembles, else none. An artifact of studies shows the runs that have them, and no other.
+    That is `paper` where any arm has it, else the artifact's own default, else the first of
+    `quarter`, `short` (the first edition's) and the others there are; the default again when
+    nothing is recorded. Counts are those of its networks where the artifact is counted, ensembles
+    those of its data sets where it is of ensembles, else none. An artifact of studies shows the
+    runs that have them, and no other.
     """
     arms = arms_shown(artifact)
     frames = _studied(frames, studies_wanted(artifact))
     found = sorted(set(frames.select_runs(arms)["protocol"]))
-    order = ["paper", "short", artifact.protocol, *found]
+    order = ["paper", artifact.protocol, "quarter", "short", *found]
     protocol = next((p for p in order if p in found), artifact.protocol)
     networks = {arm.network for arm in artifact.arms} if artifact.counted else set()
     counts = frames.counts[frames.counts["network"].isin(networks)].reset_index(drop=True)

@@ -92,7 +92,7 @@ def choose(
         device,
         precision,
         threads or torch.get_num_threads(),
-        kernels=_use_kernels(device, precision, kernels, compiled),
+        kernels=_use_kernels(device, kernels, compiled),
         compile=compiled,
         graph=graph != "off" and device == "cuda" and not photographs,
         parts=parts,
@@ -108,20 +108,14 @@ def _readers(device: str) -> int:
     return max(1, min(MOST_READERS, (os.cpu_count() or 1) // share))
 
 
-def _use_kernels(device: str, precision: str, asked: str, compiled: bool) -> bool:
-    """Whether to use the CPU kernels; `auto` where they were measured to be faster.
-
-    That is AVX2 alone: with AVX-512 or bf16 PyTorch has more arithmetic to draw on than our
-    kernels use, and no such processor was measured.
-    """
-    fits = device == "cpu" and precision == "fp32" and not compiled
+def _use_kernels(device: str, asked: str, compiled: bool) -> bool:
+    """Whether to use the CPU kernels; `auto` where they are built and the model is not compiled."""
+    fits = device == "cpu" and not compiled
     if asked == "auto":
-        fast = torch.backends.cpu.get_cpu_capability() == "AVX2"
-        return fits and fast and cpu_kernels.available()
+        return fits and cpu_kernels.available()
     if asked == "on" and not fits:
         raise UserError(
-            "the CPU kernels compute in fp32 and are not compiled: "
-            "give --device cpu --precision fp32 --compile off"
+            "the CPU kernels are for a CPU and are not compiled: give --device cpu --compile off"
         )
     if asked == "on" and not cpu_kernels.available():
         raise UserError(

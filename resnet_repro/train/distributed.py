@@ -169,10 +169,6 @@ class RunningStatistics:
         merged = self.keep**self.world.size * before + self.world.sum(own)
         self._set(merged)
 
-    def average(self) -> None:
-        """Make every process's averages their mean: each has seen as many images."""
-        self._set(self.world.sum(self.now()) / self.world.size)
-
     def _set(self, values: Tensor) -> None:
         parts = values.split([t.numel() for t in self.averages])
         for tensor, part in zip(self.averages, parts, strict=True):

@@ -121,10 +121,16 @@ def _steps(job: Job, trainer: Trainer, progress: Progress, watch: Watch) -> str:
     recipe = job.recipe
     saved = clock = time.monotonic()
     while progress.iteration < recipe.iterations:
+        following = progress.iteration + 1
+        row_due = following % recipe.row_every == 0 or following == recipe.iterations
+        # Of the weights that the gradient was taken at: plain nets' first steps change them much.
+        weights = trainer.weight_norms() if row_due or following == 1 else {}
         trainer.step(progress.iteration)
-        progress.iteration += 1
+        progress.iteration = following
         watch.step(progress.iteration)
-        if progress.iteration % recipe.row_every == 0 or progress.iteration == recipe.iterations:
+        if row_due or following == 1:
+            _note_norms(trainer, progress, weights)
+        if row_due:
             loss, error = _interval(job, trainer, progress, clock)
             row = _measure(job, trainer, progress, loss, error)
             watch.row(row)
@@ -161,25 +167,31 @@ def _interval(job: Job, trainer: Trainer, progress: Progress, clock: float) -> t
     return loss, error
 
 
+def _note_norms(trainer: Trainer, progress: Progress, weights: dict[str, float]) -> None:
+    progress.gradients.append(
+        {
+            "iteration": progress.iteration,
+            **trainer.gradient_norms(),
+            **{f"{stage}_weights": norm for stage, norm in weights.items()},
+        }
+    )
+
+
 def _measure(
     job: Job, trainer: Trainer, progress: Progress, loss: float, error: float
 ) -> store.Row:
     """Test the network, note the row, and write the record's tables."""
-    recipe = job.recipe
-    norms = trainer.gradient_norms()
-    if progress.iteration == recipe.iterations and recipe.bn_statistics == "recomputed":
-        trainer.recompute_bn()
-    test_loss, test_error = trainer.test()
+    tested = trainer.test()
     row: store.Row = {
         "iteration": progress.iteration,
         "lr": trainer.rate(progress.iteration),
         "train_loss": loss,
         "train_error": error,
-        "test_loss": test_loss,
-        "test_error": test_error,
+        "test_loss": tested.loss,
+        "test_error": tested.error,
+        "test_error_moving": tested.error_moving,
     }
     progress.metrics.append(row)
-    progress.gradients.append({"iteration": progress.iteration, **norms})
     if trainer.world.first:
         recording.write_tables(job, progress)
     return row

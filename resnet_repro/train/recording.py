@@ -82,6 +82,8 @@ def finish(
 
     Every process that takes part must call it; the first one writes.
     """
+    trainer.adopt_averages()
+    float32 = None if job.device.precision == "fp32" else trainer.test_in_float32()
     with uncompiled(job.device):
         responses = layer_responses(trainer.model, trainer.source, trainer.world.sum)
     rounded = None
@@ -103,6 +105,8 @@ def finish(
         best_test_iteration=int(best["iteration"]) if best else None,
         warmup_ended=trainer.warmup_ended,
         half_precision_test_error=rounded,
+        test_error_moving=schema.finite(last["test_error_moving"]),
+        test_error_float32=float32,
     )
 
     def write() -> schema.Result:
@@ -143,8 +147,9 @@ def _keeps_weights(job: Job) -> bool:
 def _round_weights(job: Job, trainer: Trainer) -> float:
     """Keep the final weights in half precision; returns the test error they give, in %.
 
-    BN's statistics stay as they are: a variance of pixels up to 255 can outgrow half precision.
-    The trainer's model has the rounded weights afterwards.
+    BN's statistics stay in float32: a variance of pixels up to 255 can outgrow half precision.
+    The error is measured in float32, as whoever loads them will. The trainer's model has the
+    rounded weights afterwards.
     """
     weights = dict(trainer.model.named_parameters())
     half = {
@@ -154,7 +159,7 @@ def _round_weights(job: Job, trainer: Trainer) -> float:
     if trainer.world.first:
         write_atomic(job.folder / "weights.safetensors", safetensors.torch.save(half))
     trainer.model.load_state_dict(half)
-    return trainer.test()[1]
+    return trainer.test_in_float32()
 
 
 def _ten_crop(job: Job, trainer: Trainer, data: Photographs, say: Callable[[str], None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -13,10 +14,18 @@ from torch.nn.parallel import DistributedDataParallel
 
 from resnet_repro.data.pixels import Pixels
 from resnet_repro.errors import UserError
-from resnet_repro.evaluate.single_view import CapturedView, SingleView, recompute_bn
-from resnet_repro.kernels import use_kernels
+from resnet_repro.evaluate.single_view import (
+    CapturedView,
+    SingleView,
+    averaged_statistics,
+    set_statistics,
+    with_statistics,
+)
+from resnet_repro.kernels import use_winograd
 from resnet_repro.models import build
+from resnet_repro.models.batch_norm import ghost_layers
 from resnet_repro.models.blocks import BasicBlock, Bottleneck
+from resnet_repro.records.schema import STAGES
 from resnet_repro.train.capture import captured
 from resnet_repro.train.device import Device, autocast, uncompiled
 from resnet_repro.train.distributed import ALONE, RunningStatistics, World
@@ -25,7 +34,14 @@ from resnet_repro.train.recipe import Recipe
 from resnet_repro.train.sources import Data, channels, open_source
 from resnet_repro.train.warmup import Warmup
 
-STAGES = ("conv1", "layer1", "layer2", "layer3", "layer4", "fc")  # CIFAR's have no layer4
+
+@dataclass(frozen=True)
+class Tested:
+    """A test: loss in nats, errors in % with the recipe's statistics and with moving averages."""
+
+    loss: float
+    error: float
+    error_moving: float
 
 
 class Trainer:
@@ -51,18 +67,22 @@ class Trainer:
         self.device = device
         self.world = world
         self.source = open_source(data, recipe, seed, device, world)
-        chunked = recipe.bn_batch < recipe.batch_size
         model: nn.Module = build(
             network,
             num_classes=len(data.classes),
             in_channels=channels(data),
-            bn_batch=recipe.bn_batch if chunked else None,
+            bn_batch=recipe.bn_batch,
+            bn_momentum=recipe.bn_momentum,
+            bn_eps=recipe.bn_eps,
             init=recipe.init,
+            classifier_init=recipe.classifier_init,
             seed=seed,
         )
         self.model = model.to(device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if device.kernels:
-            use_kernels(self.model)
+        for layer in ghost_layers(self.model):
+            layer.use_kernel = device.kernels
+        if device.kernels and device.precision == "fp32":
+            use_winograd(self.model)
         if device.compile:
             compile_blocks(self.model)
         self.model.train()
@@ -167,16 +187,33 @@ class Trainer:
             self._replay = None  # steps have become shorter
         return loss, error
 
-    def test(self) -> tuple[float, float]:
-        """Mean cross-entropy in nats and top-1 error in % of the single view (section 4.2)."""
-        return self._view.error()
+    def test(self) -> Tested:
+        """The single view (section 4.2), with averaged and with moving statistics of BN.
 
-    def recompute_bn(self) -> None:
-        """Set BN's statistics to their averages over the training images, not augmented."""
+        Computed as a step is, in its precision. Steps that follow are as without it, bit for bit.
+        """
+        with autocast(self.device):
+            loss, moving = self._view.error()
+            if self.recipe.bn_statistics == "moving":
+                return Tested(loss, moving, moving)
+            with with_statistics(self.model, self._averages()):
+                return Tested(*self._view.error(), moving)
+
+    def adopt_averages(self) -> None:
+        """Keep, of a finished network, the statistics that it was tested with."""
+        if self.recipe.bn_statistics == "averaged":
+            with autocast(self.device):
+                set_statistics(self.model, self._averages())
+
+    def test_in_float32(self) -> float:
+        """Top-1 error in % of the single view in float32 with the present statistics."""
         with uncompiled(self.device):
-            recompute_bn(self.model, self.source)
-        if self.running:
-            self.running.average()
+            return SingleView(self.model, self.source, self.world.sum).error()[1]
+
+    def _averages(self) -> list[Tensor]:
+        batches = self.source.chunk_batches(self.recipe.bn_images, self.recipe.bn_batch)
+        with uncompiled(self.device):
+            return averaged_statistics(self.model, batches, self.world.sum)
 
     def rate(self, iteration: int) -> float:
         """The learning rate of the update that completed `iteration`, at or before the last row."""
@@ -185,11 +222,18 @@ class Trainer:
 
     def gradient_norms(self) -> dict[str, float]:
         """Euclidean norm of each stage's loss gradient at the last step (weight decay apart)."""
+        gradients = {n: p.grad for n, p in self.model.named_parameters() if p.grad is not None}
+        return self._norms(gradients)
+
+    def weight_norms(self) -> dict[str, float]:
+        """Euclidean norm of each stage's parameters, batch normalisation's among them."""
+        return self._norms({n: p.detach() for n, p in self.model.named_parameters()})
+
+    def _norms(self, tensors: dict[str, Tensor]) -> dict[str, float]:
         squares = {name: 0.0 for name, _ in self.model.named_children() if name in STAGES}
-        for name, parameter in self.model.named_parameters():
-            if parameter.grad is not None:
-                stage = name.split(".", 1)[0].replace("bn1", "conv1")
-                squares[stage] += parameter.grad.float().square().sum().item()
+        norms = torch.stack(torch._foreach_norm([t.float() for t in tensors.values()]))
+        for name, norm in zip(tensors, norms.double().tolist(), strict=True):
+            squares[name.split(".", 1)[0].replace("bn1", "conv1")] += norm**2
         return {stage: square**0.5 for stage, square in squares.items()}
 
     def _tensors(self) -> dict[str, Tensor]:
