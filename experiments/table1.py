@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Published
+from resnet_repro.artifacts import Arm, Artifact, Claim, Published
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
@@ -30,6 +30,10 @@ ARTIFACT = Artifact(
     arms=tuple(Arm(network, network, "imagenet") for network in PRINTED),
     published=tuple(
         Published(network, "flops", source, row) for network, (source, row) in PRINTED.items()
+    ),
+    claims=tuple(
+        Claim(f"ResNet-152 costs less than {name}", higher=vgg, lower="resnet152", metric="flops")
+        for vgg, name in (("vgg16", "VGG-16"), ("vgg19", "VGG-19"))
     ),
     counted=True,
     notes=(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from resnet_repro.errors import UserError
-from resnet_repro.records.metrics import METRICS, OF_ENSEMBLES, OF_RUNS
+from resnet_repro.records.metrics import COUNTED, METRICS, OF_ENSEMBLES, OF_RUNS
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
@@ -38,7 +38,7 @@ class Published:
     """Which published value an arm's metric is set beside.
 
     `source` and `row` name rows of the package's tables.csv (`table6`, `ResNet-20`), or, with
-    `source` `fig1`, `fig4` or `fig6`, the last point of a curve read off that figure. `test_error`
+    `source` `fig1`, `fig4` or `fig6`, the last stage of a curve read off that figure. `test_error`
     is that of the single view, on ImageNet the top-1 error of the centre crop.
     """
 
@@ -55,23 +55,29 @@ class Published:
 class Claim:
     """A statement of the paper as an inequality: `higher`'s metric exceeds `lower`'s.
 
-    `final` compares the last row of each run, `first` the first, `throughout` every row. The
-    metric `layer_std` is the mean over the 3x3 layers of the std of their responses (Fig. 7); it
-    is final only. With a `margin`, in the metric's unit, the claim is that the two differ by less
-    than that, whichever is higher. The metric `gradient_norm` is each stage's gradient at every
-    row, and the claim that `higher`'s norm is at least the part `factor` of `lower`'s.
+    A side is an arm; or a line that the artifact's own table quotes from other work; or, in place
+    of `lower`, the number `value`. `final` compares the last row of each run, `first` the first,
+    `throughout` every row. With a `margin`, in the metric's unit, the claim is that `higher` is
+    `by` above `lower` to within that, to whichever side. The metric `layer_std` is the mean over
+    the 3x3 layers of the std of their responses (Fig. 7); it is final only. The metric
+    `gradient_norm` is each stage's gradient at every row, and the claim that `higher`'s norm is at
+    least the part `factor` of `lower`'s. What is counted has no runs, and no chance in it.
     """
 
     text: str
     higher: str
-    lower: str
-    metric: str = "train_error"  # one of OF_RUNS
+    lower: str = ""
+    metric: str = "train_error"  # one of OF_RUNS or COUNTED
     scope: Literal["final", "first", "throughout"] = "final"
     margin: float | None = None
     factor: float = 1.0
+    value: float | None = None
+    by: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_metric(self.metric, OF_RUNS)
+        _check_metric(self.metric, (*OF_RUNS, *COUNTED))
+        if bool(self.lower) == (self.value is not None):
+            raise UserError(f"'{self.text}' compares with one thing: give lower, or a value")
 
 
 def _check_metric(name: str, known: Collection[str]) -> None:

@@ -37,6 +37,7 @@ class Fake:
     dirty: bool = False
     skipped: tuple[str, ...] = ()
     digest: str = "0" * 64
+    warmup_ended: int | None = None
     gradients: tuple[float, ...] = (0.5,) * 5  # norm of each stage, the same in every row
     # evaluation -> top-1 and top-5 error
     evaluations: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
@@ -142,7 +143,7 @@ def _write(results: Path, fake: Fake) -> None:
             test_error_moving=fake.test_error,
             best_test_error=fake.test_error,
             best_test_iteration=length,
-            warmup_ended=None,
+            warmup_ended=fake.warmup_ended,
         ),
     )
     for name, (top1, top5) in fake.evaluations.items():

@@ -250,7 +250,7 @@ def test_a_value_counts_in_its_best_state(tmp_path: Path) -> None:
     assert found.total == len(own_values())
     assert found.sources["Table 6"]["reduced"] == 1  # 32 layers; 20 layers has better
     assert found.sources["Table 6"]["differs"] == 2  # 44 layers: too high, and one parameter
-    assert found.sources["Table 6"]["reproduced"] + found.states["inconclusive"] == 3
+    assert found.sources["Table 6"]["reproduced"] + found.states["consistent"] == 3
     assert found.sources["Table 1"]["missing"] == sum(found.sources["Table 1"].values())
 
 
@@ -378,7 +378,20 @@ def test_what_artifacts_declare_is_there_in_both_languages() -> None:
     ("english", "chinese"),
     [
         ("section 4.2, Fig. 6", "第 4.2 节、图 6"),
-        ("9.68 (read off Fig. 6)", "9.68（读自图 6）"),  # noqa: RUF001
+        (
+            "9.70 (read off Fig. 6, mean of 50,000-64,000)",
+            "9.70（读自图 6，50,000-64,000 次迭代的均值）",  # noqa: RUF001
+        ),
+        (
+            "in 9 of 9 rows and stages, 3 beyond noise, smallest ratio 0.2 (conv1, iteration 16)",
+            "9 个行与阶段中的 9 个、3 个超出噪声、最小比值 0.2（conv1，第 16 次迭代）",  # noqa: RUF001
+        ),
+        (
+            "in 1 of 2 rows, 1 beyond noise, 3 at chance left out",
+            "2 行中的 1 行、1 个超出噪声、不计随机水平的 3 行",
+        ),
+        ("final values, 3.5 expected, margin 0.5", "最终值、预期 3.5、界限 0.5"),
+        ("holds (one seed, spread unknown)", "成立（单个种子，离散程度未知）"),  # noqa: RUF001
         ("6.50 of 3; published 6.43 of 5", "3 次中最佳 6.50；论文 5 次中最佳 6.43"),  # noqa: RUF001
         ("Nobody translated this.", None),
     ],

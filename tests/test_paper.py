@@ -17,6 +17,7 @@ from resnet_repro.paper.published import (
     seed_std_prior,
     table_values,
 )
+from resnet_repro.report.claims import quoted_value
 
 
 def test_a_single_value() -> None:
@@ -57,33 +58,50 @@ def test_quoted_rows_are_told_apart() -> None:
     assert quoted == {"Maxout", "NIN", "DSN", "FitNet-19", "Highway-19", "Highway-32"}
 
 
-def test_final_points_of_fig_6_are_what_table_6_prints() -> None:
+def test_the_last_stage_of_fig_6_is_near_what_table_6_prints() -> None:
+    """Within 0.1 points, as the notes below the tables say; its last points within 0.05."""
     for depth in (20, 32, 44, 56, 1202):
         name = f"ResNet-{depth}"
         [printed] = published_for(Published("any", "test_error", "table6", name))
         [read] = published_for(Published("any", "test_error", "fig6", name))
-        assert abs(read.value - printed.value) <= 0.05, name
+        assert abs(read.value - printed.value) < 0.1, name
+        assert abs(curve("fig6", name, "test")["error_pct"].iloc[-1] - printed.value) <= 0.05
         assert read.read_off
-        assert read.where == "read off Fig. 6"
+        assert read.where == "read off Fig. 6, mean of 50,000-64,000"
     mean, best = published_for(Published("any", "test_error", "table6", "ResNet-110"))
     [read] = published_for(Published("any", "test_error", "fig6", "ResNet-110"))
-    assert best.value <= read.value <= mean.value
+    assert best.value <= read.value <= mean.value + 0.05
 
 
 @pytest.mark.parametrize(
     ("row", "test", "train"),
     [
-        ("plain-20", 9.7, 1.4),
-        ("plain-32", 10.1, 1.2),
-        ("plain-44", 11.5, 3.3),
-        ("plain-56", 13.3, 5.9),
+        ("plain-20", 9.70, 1.32),
+        ("plain-32", 10.11, 1.48),
+        ("plain-44", 11.27, 2.81),
+        ("plain-56", 13.26, 5.77),
+        ("ResNet-20", 8.83, 0.70),
     ],
 )
-def test_plain_nets_are_read_off(row: str, test: float, train: float) -> None:
+def test_a_curves_value_is_the_mean_of_its_last_stage(row: str, test: float, train: float) -> None:
     [a] = published_for(Published("any", "test_error", "fig6", row))
     [b] = published_for(Published("any", "train_error", "fig6", row))
-    assert a.value == pytest.approx(test, abs=0.06)
-    assert b.value == pytest.approx(train, abs=0.06)
+    assert (a.value, a.text) == (test, f"{test:.2f}")
+    assert (b.value, b.text) == (train, f"{train:.2f}")
+    points = curve("fig6", row, "train")
+    stage = points[points["iteration"] >= 50_000]["error_pct"]
+    assert len(stage) == 15
+    assert stage.mean() == pytest.approx(train, abs=0.006)
+
+
+def test_fig_4_is_read_where_its_curves_have_all_but_settled() -> None:
+    [value] = published_for(Published("any", "test_error", "fig4", "plain-34"))
+    points = curve("fig4", "plain-34", "test")
+    stage = points[points["iteration"] >= 450_000]["error_pct"]
+    assert points["iteration"].iloc[-1] == 550_000
+    assert value.value == pytest.approx(stage.mean(), abs=0.006)
+    assert value.where == "read off Fig. 4, mean of 450,000-550,000"
+    assert stage.max() - stage.min() < 0.4
 
 
 def test_fig_1_and_fig_6_draw_the_same_plain_nets() -> None:
@@ -91,7 +109,7 @@ def test_fig_1_and_fig_6_draw_the_same_plain_nets() -> None:
         [one] = published_for(Published("any", "test_error", "fig1", row))
         [six] = published_for(Published("any", "test_error", "fig6", row))
         assert one.value == pytest.approx(six.value, abs=0.05)
-        assert one.where == "read off Fig. 1"
+        assert one.where == "read off Fig. 1, mean of 50,000-64,000"
 
 
 def test_curves_run_in_the_order_of_training() -> None:
@@ -177,10 +195,13 @@ def test_artifacts_ask_for_what_the_paper_prints_and_claim_of_arms_they_have(nam
     for key in artifact.published:
         assert artifact.ensemble or artifact.arm(key.arm)
         assert published_for(key)
+    arms = {arm.name for arm in artifact.arms}
     for claim in artifact.claims:
-        artifact.arm(claim.higher)
-        artifact.arm(claim.lower)
-        assert claim.higher != claim.lower
+        sides = [side for side in (claim.higher, claim.lower) if side]
+        assert arms & set(sides)
+        assert len(set(sides)) == 2 - (claim.value is not None)
+        for side in set(sides) - arms:
+            assert quoted_value(artifact, side, claim.metric).value > 0
 
 
 @pytest.mark.parametrize("name", ["fig6", "table6"])

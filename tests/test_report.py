@@ -19,8 +19,10 @@ from resnet_repro.errors import UserError
 from resnet_repro.paper.published import published_for
 from resnet_repro.report import plain, render
 from resnet_repro.report.frames import Frames
+from resnet_repro.report.measured import spread
 from resnet_repro.report.reading import read_frames
-from resnet_repro.report.tables import Row, comparison, spread, table
+from resnet_repro.report.tables import Row, comparison, table
+from resnet_repro.report.verdicts import t_quantile
 from resnet_repro.report.view import make_view
 from resnet_repro.report.write import (
     compare_json,
@@ -168,7 +170,7 @@ def test_a_row_per_arm_and_protocol(tmp_path: Path) -> None:
     rows = [r for r in table(TABLE6, found).rows if r.metric == "test_error" and not r.quoted]
     named = [(r.arm, r.protocol, r.ours.verdict) for r in rows]
     assert named[:3] == [
-        ("resnet20", "paper", "inconclusive"),
+        ("resnet20", "paper", "consistent"),
         ("resnet20", "short", "reduced"),
         ("resnet32", "paper", "missing"),
     ]
@@ -194,13 +196,17 @@ def test_means_spread_and_seeds(tmp_path: Path) -> None:
     assert row.ours.verdict == "reproduced"
 
 
-def test_the_spread_is_pooled_over_every_arm_of_the_data_set(tmp_path: Path) -> None:
+def test_the_spread_is_pooled_within_a_family(tmp_path: Path) -> None:
     found = frames(
         tmp_path,
         Fake("plain20", 9.0),
         Fake("plain20", 9.2, seed=1),  # variance 0.02, df 1; an arm of another artifact
+        Fake("plain32", 9.0),
+        Fake("plain32", 9.4, seed=1),  # variance 0.08, df 1
         Fake("resnet20", 8.7),
-        Fake("resnet20", 8.7, seed=1),  # variance 0, df 1
+        Fake("resnet20", 8.8, seed=1),  # variance 0.005, df 1
+        Fake("resnet20-B", 8.6),
+        Fake("resnet20-B", 8.6, seed=1),  # variance 0, df 1
         Fake("resnet32", 5.0),
         Fake("resnet32", 6.0, seed=1),
         Fake("resnet32", 95.0, seed=2, status="diverged"),  # so all of resnet32 is left out
@@ -208,15 +214,40 @@ def test_the_spread_is_pooled_over_every_arm_of_the_data_set(tmp_path: Path) -> 
         Fake("resnet44", 9.0, seed=1, protocol="short"),  # of another protocol
         Fake("plain20-w8", 5.0, dataset="digits", protocol="demo"),
     )
-    # (4 * 0.0256 + 0.02 + 0) / 6 = 0.0204
-    s, df = spread(found, "cifar10", "test_error", "paper") or (0.0, 0)
-    assert s == pytest.approx(0.142829, abs=1e-6)
-    assert df == 6
+
+    def of(arm: str, metric: str = "test_error", protocol: str = "paper") -> object:
+        return spread(found, Arm(arm, arm), metric, protocol)
+
+    # (4 * 0.0256 + 0.005 + 0) / 6 = 0.0179, whichever residual net asks, recorded or not
+    assert of("resnet20") == of("resnet110") == pytest.approx((0.133791, 6), abs=1e-6)
+    # (0.02 + 0.08) / 2 = 0.05; the paper prints nothing of plain nets
+    assert of("plain20") == of("plain56") == pytest.approx((0.223607, 2), abs=1e-6)
     # The paper's runs were not shortened, so theirs is no spread of the short protocol.
-    assert spread(found, "cifar10", "test_error", "short") == pytest.approx((2.828427, 1))
-    assert spread(found, "digits", "test_error", "demo") is None
+    assert of("resnet20", protocol="short") == pytest.approx((2.828427, 1))
+    assert of("plain20", protocol="short") is None
+    assert spread(found, DEMO.arms[0], "test_error", "demo") is None
     line = next(n for n in table(TABLE6, found).notes if "degrees" in n)
-    assert "0.14 points with 6 degrees of freedom, pooled over what has several seeds" in line
+    assert "residual nets, protocol paper: 0.13 points with 6 degrees of freedom, pooled" in line
+
+
+def test_training_errors_are_judged_by_an_arms_own_seeds_alone(tmp_path: Path) -> None:
+    found = frames(
+        tmp_path,
+        Fake("plain20", 9.7, 1.3),
+        Fake("plain20", 9.7, 1.5, seed=1),
+        Fake("plain32", 10.1, 1.5),
+    )
+    ours = row_of(FIG6, found, "plain20", "train_error").ours
+    # d = 1.4 - 1.32; s = 0.141421, df 1: h = 12.706205 * 0.141421 * sqrt(1.5) = 2.200779
+    assert ours.difference == pytest.approx(0.08)
+    assert ours.half_width == pytest.approx(2.200779, abs=1e-5)
+    assert ours.verdict == "consistent"
+    other = row_of(FIG6, found, "plain32", "train_error").ours
+    assert other.difference == pytest.approx(0.02)
+    assert (other.verdict, other.half_width) == ("undetermined", None)
+    notes = "\n".join(table(FIG6, found).notes)
+    assert "in the training error, so that an interval there is from the arm's own seeds" in notes
+    assert "*undetermined*: no spread between seeds is known" in notes
 
 
 def test_bounds_and_missing_bounds(tmp_path: Path) -> None:
@@ -259,7 +290,7 @@ def test_a_diverged_seed_is_not_dropped(tmp_path: Path) -> None:
 def test_other_data_are_not_compared(tmp_path: Path) -> None:
     other = dataclasses.replace(
         TABLE6, arms=(Arm("resnet20-45k", "resnet20", dataset="cifar10-45k"),),
-        published=(Published("resnet20-45k", "test_error", "table6", "ResNet-20"),),
+        published=(Published("resnet20-45k", "test_error", "table6", "ResNet-20"),), claims=(),
     )  # fmt: skip
     found = frames(tmp_path, Fake("resnet20-45k", 8.75, dataset="cifar10-45k"))
     assert row_of(other, found, "resnet20-45k", "test_error").ours.verdict == "not comparable"
@@ -320,42 +351,87 @@ def test_an_artifact_without_published_values_has_no_verdicts(tmp_path: Path) ->
 # Claims
 
 
-def claim_rows(artifact: Artifact, found: Frames) -> list[tuple[str, str, str, int]]:
+UNKNOWN = "(one seed, spread unknown)"
+
+
+def claim_rows(artifact: Artifact, found: Frames) -> list[tuple[str, str, str, tuple[int, int]]]:
     return [
         (c.claim.metric, c.protocol, c.result.label, c.result.n)
         for c in table(artifact, found).claims
     ]
 
 
-def test_claims_pair_the_seeds_that_both_arms_have(tmp_path: Path) -> None:
+def test_claims_take_every_seed_that_either_arm_has(tmp_path: Path) -> None:
     found = frames(
         tmp_path,
         *(Fake("plain20", 9.7 + s / 10, 1.5, seed=s) for s in (0, 1, 2, 7)),
-        *(Fake("plain56", 13.2 + s / 10, 6.0, seed=s) for s in (0, 1, 2, 5)),
+        *(Fake("plain56", 13.2 + s / 10, 6.0, seed=s) for s in (0, 1, 2)),
         Fake("plain20", 12.0, 8.0, protocol="short"),
         Fake("plain56", 11.0, 9.0, protocol="short"),
     )
     assert claim_rows(FIG1, found) == [
-        ("train_error", "paper", "holds", 3),
-        ("train_error", "short", "holds (one seed)", 1),
-        ("test_error", "paper", "holds", 3),
-        ("test_error", "short", "fails (one seed)", 1),
+        ("train_error", "paper", "holds", (3, 4)),
+        ("train_error", "short", f"holds {UNKNOWN}", (1, 1)),
+        ("test_error", "paper", "holds", (3, 4)),
+        ("test_error", "short", f"fails {UNKNOWN}", (1, 1)),
     ]
     claim = table(FIG1, found).claims[2]
-    assert claim.seeds == (0, 1, 2)
-    # 13.2 - 9.7 in each of the three seeds; seeds 7 and 5 have no partner
-    assert claim.result.difference == pytest.approx(3.5)
-    assert claim.higher_mean == pytest.approx(13.3)
+    assert (claim.higher_seeds, claim.lower_seeds) == ((0, 1, 2), (0, 1, 2, 7))
+    # 13.3 - (9.7 + 0.25)
+    assert claim.result.difference == pytest.approx(3.35)
+    assert (claim.higher_mean, claim.lower_mean) == pytest.approx((13.3, 9.95))
+    # sums of squares 0.02 and 0.29 with df 2 and 3: s^2 = 0.062, t(0.975, 5) = 2.570582
+    # h = 2.570582 * 0.248998 * sqrt(1/3 + 1/4) = 0.488864
+    assert claim.result.half_width == pytest.approx(0.488864, abs=1e-5)
+    assert render.claims_grid([claim]).rows[0][-1] == "3, 4"
+    [row] = plain.claims_json([claim])
+    assert (row["higher_n"], row["lower_n"], row["lower_seeds"]) == (3, 4, "0 1 2 7")
 
 
-def test_claims_about_no_common_seed_or_protocol_are_missing(tmp_path: Path) -> None:
+def test_a_second_seed_can_only_sharpen_a_claim(tmp_path: Path) -> None:
+    """One seed of residual nets has an interval already, by what the paper prints."""
+    fakes = [Fake("resnet20", 8.8, 0.7), Fake("resnet32", 7.5, 0.3)]
+
+    def of(folder: str, *more: Fake) -> tuple[str, float | None]:
+        rows = table(FIG6, frames(tmp_path / folder, *fakes, *more)).claims
+        text = "ResNet-32 has a lower test error than ResNet-20"
+        [result] = [r.result for r in rows if r.claim.text == text]
+        assert result.difference == pytest.approx(1.3)
+        return result.label, result.half_width
+
+    # 2.776445 * 0.16 * sqrt(2)
+    label, h = of("one")
+    assert label == "holds"
+    assert h == pytest.approx(0.628238, abs=1e-5)
+    more = Fake("resnet20", 8.7, seed=1), Fake("resnet20", 8.9, seed=2)
+    label, h = of("three", *more)
+    # s^2 = (4 * 0.0256 + 2 * 0.01) / 6 = 0.0204; 2.446912 * 0.142829 * sqrt(1/3 + 1) = 0.403555
+    assert label == "holds"
+    assert h == pytest.approx(0.403555, abs=1e-5)
+
+
+def test_claims_across_families_need_the_spread_of_both(tmp_path: Path) -> None:
+    claim = Claim("shortcuts help", higher="plain20", lower="resnet20", metric="test_error")
+    artifact = dataclasses.replace(FIG6, claims=(claim,))
+    fakes = [Fake("plain20", 9.7), Fake("resnet20", 8.8)]
+    [row] = table(artifact, frames(tmp_path / "a", *fakes)).claims
+    assert row.result.label == f"holds {UNKNOWN}"
+    fakes += [Fake("plain32", 10.0), Fake("plain32", 10.2, seed=1)]
+    [row] = table(artifact, frames(tmp_path / "b", *fakes)).claims
+    # 0.02 with df 1 and 0.0256 with df 4: df = 0.0456^2 / (0.0004 + 0.00016384) = 3.687854
+    assert row.result.half_width == pytest.approx(t_quantile(3.687854) * 0.0456**0.5, abs=1e-5)
+    assert row.result.label == "holds"
+
+
+def test_claims_without_a_common_protocol_are_missing(tmp_path: Path) -> None:
     found = frames(tmp_path, Fake("plain20", protocol="short"), Fake("plain56", protocol="paper"))
     assert claim_rows(FIG1, found) == [
-        ("train_error", "paper", "missing", 0),
-        ("test_error", "paper", "missing", 0),
+        ("train_error", "paper", "missing", (0, 0)),
+        ("test_error", "paper", "missing", (0, 0)),
     ]
-    found = frames(tmp_path / "b", Fake("plain20", seed=0), Fake("plain56", seed=1))
-    assert {label for _, _, label, _ in claim_rows(FIG1, found)} == {"missing"}
+    # Different seeds are as good as equal ones.
+    found = frames(tmp_path / "b", Fake("plain20", 9.0, seed=0), Fake("plain56", 9.5, seed=1))
+    assert claim_rows(FIG1, found)[1] == ("test_error", "paper", f"holds {UNKNOWN}", (1, 1))
 
 
 @pytest.mark.parametrize("error", [None, 90.0])
@@ -387,7 +463,7 @@ def test_throughout_sees_a_row_that_final_does_not(tmp_path: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
     claim = table(FIG1, read_frames([tmp_path])).claims[0]
     assert (claim.result.label, claim.result.detail) == (
-        "inconclusive (one seed)",
+        f"inconclusive {UNKNOWN}",
         "in 3 of 4 rows",
     )
 
@@ -398,7 +474,7 @@ def test_the_demo_claims_what_the_paper_does(tmp_path: Path) -> None:
         tmp_path,
         *(Fake(a, e, e, protocol="demo", dataset="digits") for a, e in numbers.items()),
     )
-    assert [c.result.label for c in table(DEMO, found).claims] == ["holds (one seed)"] * 2
+    assert [c.result.label for c in table(DEMO, found).claims] == [f"holds {UNKNOWN}"] * 2
 
 
 # Renderers
@@ -419,14 +495,14 @@ def test_three_formats_hold_the_same_numbers(tmp_path: Path) -> None:
     page, tex = render.markdown(found), render.latex(found)
     rows = list(csv.DictReader(io.StringIO(plain.csv_text(plain.rows_json(found.rows)))))
     # mean of 9.61 and 9.77; standard deviation 0.16 / sqrt(2), variance 0.0128
-    # s^2 = (4 * 0.0256 + 0.0128) / 5 = 0.02304; t(0.975, 5) = 2.570582
-    # h = 2.570582 * 0.151789 * sqrt(1/2 + 1) = 0.477881
-    assert "| 9.68 (read off Fig. 1) | 9.69 ± 0.11 (n = 2) | +0.01 ± 0.48 | reproduced |" in page
-    assert r"9.68 (read off Fig. 1) & 9.69 $\pm$ 0.11 (n = 2) & +0.01 $\pm$ 0.48 & repro" in tex
+    # h = 12.706205 * 0.113137 * sqrt(1/2 + 1) = 1.760623
+    where = "read off Fig. 1, mean of 50,000-64,000"
+    assert f"| 9.70 ({where}) | 9.69 ± 0.11 (n = 2) | -0.01 ± 1.76 | consistent |" in page
+    assert rf"9.70 ({where}) & 9.69 $\pm$ 0.11 (n = 2) & $-$0.01 $\pm$ 1.76 & consis" in tex
     assert rows[0]["recorded"] == "9.69"
     assert rows[0]["recorded_std"] == "0.113137"
     assert rows[0]["n"] == "2"
-    assert rows[0]["verdict"] == "reproduced"
+    assert rows[0]["verdict"] == "consistent"
     assert "13.31 (n = 1)" in page
     assert "13.31 (n = 1)" in tex
     assert "Values read off a figure" in page
@@ -525,10 +601,10 @@ def test_comparison_sets_recorded_and_yours_side_by_side(tmp_path: Path) -> None
     assert found["resnet20", "short"] == ("missing", "reduced")
     assert found["resnet32", "paper"] == ("missing", "worse")
     assert found["resnet44", "paper"] == ("missing", "missing")
-    columns, rows = compare_rows("table6", tmp_path / "recorded", tmp_path / "local")
+    columns, rows, _ = compare_rows("table6", tmp_path / "recorded", tmp_path / "local")
     assert columns[3:] == ("published", "recorded", "verdict", "yours", "your verdict")
     assert rows[0][3:5] == ("8.75", "8.70 ± 0.00 (n = 5)")
-    plain_rows = compare_json("table6", tmp_path / "recorded", tmp_path / "local")
+    plain_rows = compare_json("table6", tmp_path / "recorded", tmp_path / "local")["rows"]
     assert (plain_rows[1]["recorded"], plain_rows[1]["yours"]) == (None, 11.0)
     assert plain_rows[1]["yours_verdict"] == "reduced"
 
@@ -554,9 +630,12 @@ def test_reports_are_written_for_what_was_run(tmp_path: Path) -> None:
 
 
 def test_a_metric_that_does_not_fit_is_refused_where_it_is_declared() -> None:
-    for metric in ("tets_error", "params", "top5_error"):  # of no run
+    for metric in ("tets_error", "top5_error"):  # of no network
         with pytest.raises(UserError, match=f"'{metric}' does not fit here: give one of test_err"):
             Claim("a claim", "plain20", "resnet20", metric)
+    for more in ({}, {"lower": "resnet20", "value": 1.0}):
+        with pytest.raises(UserError, match="compares with one thing: give lower, or a value"):
+            Claim("a claim", "plain20", **more)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="'tets_error' does not fit here: give one of test_error"):
         Published("resnet20", "tets_error", "table6", "ResNet-20")
     with pytest.raises(UserError, match="table6: 'top5_error' is no metric of a network"):
@@ -565,7 +644,8 @@ def test_a_metric_that_does_not_fit_is_refused_where_it_is_declared() -> None:
 
 def test_result_rows_for_a_terminal(tmp_path: Path) -> None:
     write(tmp_path, Fake("plain20"), Fake("plain56", 13.0, 6.0))
-    (title, grid), (claims, _) = result_rows("fig1", tmp_path)
+    (title, grid, below), (claims, _, _) = result_rows("fig1", tmp_path)
+    assert below == ""  # a plain net of one seed is not judged, so there is nothing to test
     assert title == FIG1.title
     assert claims == "Claims"
     assert grid.rows[0][0] == "plain20"

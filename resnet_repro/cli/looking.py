@@ -65,10 +65,13 @@ def compare(artifact: str, results_dir: Results = runner.LOCAL, as_json: AsJson 
     from resnet_repro.report.write import compare_json, compare_rows
 
     if as_json:
-        rows = compare_json(artifact, runner.RECORDED, results_dir)
-        print_json({"artifact": artifact, "rows": rows})
+        print_json({"artifact": artifact, **compare_json(artifact, runner.RECORDED, results_dir)})
         return
-    print_rows(console(), artifact, *compare_rows(artifact, runner.RECORDED, results_dir))
+    columns, rows, lines = compare_rows(artifact, runner.RECORDED, results_dir)
+    out = console()
+    print_rows(out, artifact, columns, rows)
+    for line in lines:
+        out.print(line, highlight=False, soft_wrap=True)
 
 
 def report(

@@ -182,7 +182,9 @@ def _summary(
     counted = {end: list(ends.values()).count(end) for end in dict.fromkeys(ends.values())}
     out.print(", ".join(f"{n} {end}" for end, n in counted.items()), highlight=False)
     written = write_report([results], figures, results / "tables", [artifact])
-    for title, grid in result_rows(artifact, results) if written else []:
+    for title, grid, below in result_rows(artifact, results) if written else []:
         print_rows(out, title, grid.columns, grid.rows)
+        if below:
+            out.print(below, highlight=False, soft_wrap=True)
     for path in written:
         out.print(f"wrote {path}", highlight=False, soft_wrap=True)

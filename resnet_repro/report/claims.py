@@ -1,160 +1,250 @@
-"""The claims of an artifact, judged by the seeds that both of a claim's arms have."""
+"""The claims of an artifact, judged by every seed that either of a claim's sides has."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from resnet_repro.artifacts import Artifact, Claim
-from resnet_repro.records import schema
-from resnet_repro.report.evaluated import unevaluated
-from resnet_repro.report.frames import LABELS, Frames
-from resnet_repro.report.verdicts import (
-    ClaimResult,
-    claim_final,
-    claim_similar,
-    claim_throughout,
+from resnet_repro.artifacts import Arm, Artifact, Claim
+from resnet_repro.paper.published import PublishedValue, table_values
+from resnet_repro.records.metrics import COUNTED
+from resnet_repro.report.claim_curves import (
+    Curves,
+    Key,
+    Run,
+    mean_of,
+    past_chance,
+    row_means,
+    shared_rows,
+    smallest_ratio,
 )
-
-Run = dict[str, Any]  # a row of Frames.runs
-Key = tuple[int, str]  # iteration, column
-
-# The stages a gradient reaches only through the layers behind them; it always reaches the last.
-STAGES = schema.STAGES[:-1]
+from resnet_repro.report.claim_verdicts import (
+    ClaimResult,
+    claim_counted,
+    claim_higher,
+    claim_near,
+    claim_throughout,
+    family_half_width,
+    number_half_width,
+    own_half_width,
+)
+from resnet_repro.report.evaluated import unevaluated
+from resnet_repro.report.frames import Frames, sort_protocols
+from resnet_repro.report.measured import POOLED, counts, family, spread
+from resnet_repro.report.verdicts import half_width, pooled_std
 
 
 @dataclass(frozen=True)
 class ClaimRow:
-    """A claim under one protocol. Means in %, over the seeds and the rows compared."""
+    """A claim under one protocol. Means in the metric's unit, over the seeds and rows compared.
+
+    The protocol is empty where it does not matter (parameters, multiply-adds).
+    """
 
     claim: Claim
     dataset: str
     protocol: str
     result: ClaimResult
-    seeds: tuple[int, ...] = ()
+    higher_seeds: tuple[int, ...] = ()
+    lower_seeds: tuple[int, ...] = ()
     higher_mean: float | None = None
     lower_mean: float | None = None
 
 
+@dataclass(frozen=True)
+class _Side:
+    """One side of a claim: an arm with its runs, or a number, measured by others or not."""
+
+    name: str
+    arm: Arm | None = None
+    runs: tuple[Run, ...] = ()
+    quoted: PublishedValue | None = None
+    value: float | None = None
+
+    @property
+    def n(self) -> int:
+        return len(self.runs) if self.arm else self.quoted.n if self.quoted else 0
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(int(run["seed"]) for run in self.runs)
+
+    def values(self, metric: str) -> list[float]:
+        """The final value of each run; the number itself without an arm."""
+        if self.arm:
+            return [float(run[metric]) for run in self.runs]
+        number = self.quoted.value if self.quoted else self.value
+        return [] if number is None else [number]
+
+
 def claim_rows(artifact: Artifact, frames: Frames) -> list[ClaimRow]:
-    """A row per claim and protocol under which both arms have a seed; `missing` without any."""
+    """A row per claim and protocol under which its arms have a seed; `missing` without any."""
     rows: list[ClaimRow] = []
     for claim in artifact.claims:
-        pairs = _pairs(artifact, claim, frames)
-        dataset = artifact.arm(claim.higher).dataset
-        rows += [
-            _judge(claim, dataset, protocol, frames, *pair) for protocol, pair in pairs.items()
-        ]
-        if not pairs:
-            rows.append(ClaimRow(claim, dataset, artifact.protocol, ClaimResult(0, "missing")))
+        sides = _sides(artifact, claim)
+        arms = [side.arm for side in sides if side.arm]
+        dataset = arms[0].dataset
+        if claim.metric in COUNTED:
+            rows.append(_counted(artifact, claim, dataset, sides, frames))
+            continue
+        found = []
+        for protocol in sort_protocols(
+            p for arm in arms for p in frames.protocols_of(arm.dataset, arm.name)
+        ):
+            run = [_with_runs(side, claim, protocol, frames) for side in sides]
+            if all(side.runs for side in run if side.arm):
+                found.append(_judge(claim, dataset, protocol, frames, *run))
+        nothing = ClaimRow(claim, dataset, artifact.protocol, ClaimResult("missing"))
+        rows += found or [nothing]
     return rows
 
 
-def _pairs(
-    artifact: Artifact, claim: Claim, frames: Frames
-) -> dict[str, tuple[list[Run], list[Run]]]:
-    """For each protocol the runs of both arms, restricted to the seeds they share.
+def quoted_value(artifact: Artifact, row: str, metric: str) -> PublishedValue:
+    """What a line of the artifact's table says of other work: its value, or its mean.
 
-    A run that was not evaluated for the claim's metric is as good as none.
+    Raises KeyError for a line that the table does not quote.
     """
-    higher, lower = artifact.arm(claim.higher), artifact.arm(claim.lower)
-    pairs = {}
-    for protocol in frames.protocols_of(higher.dataset, higher.name):
-        a, b = (
-            [
-                run
-                for run in frames.runs_of(arm.dataset, arm.name, protocol)
-                if not unevaluated(run, claim.metric)
-            ]
-            for arm in (higher, lower)
-        )
-        shared = {run["seed"] for run in a} & {run["seed"] for run in b}
-        if shared:
-            pairs[protocol] = (
-                [run for run in a if run["seed"] in shared],
-                [run for run in b if run["seed"] in shared],
-            )
-    return pairs
+    name = "top1_error" if metric.endswith("top1_error") else metric
+    for value in table_values(artifact.name, row):
+        if value.metric == name and value.statistic not in ("best", "std") and not value.own:
+            return value
+    raise KeyError(f"{artifact.name} quotes no {name} of {row!r}")
+
+
+def _sides(artifact: Artifact, claim: Claim) -> tuple[_Side, _Side]:
+    arms = {arm.name: arm for arm in artifact.arms}
+
+    def side(name: str) -> _Side:
+        if name in arms:
+            return _Side(name, arms[name])
+        if not name:
+            return _Side("", value=claim.value)
+        return _Side(name, quoted=quoted_value(artifact, name, claim.metric))
+
+    return side(claim.higher), side(claim.lower)
+
+
+def _with_runs(side: _Side, claim: Claim, protocol: str, frames: Frames) -> _Side:
+    """The side with its runs; one that was not evaluated for the metric is as good as none."""
+    if side.arm is None:
+        return side
+    found = frames.runs_of(side.arm.dataset, side.arm.name, protocol)
+    runs = tuple(run for run in found if not unevaluated(run, claim.metric))
+    return dataclasses.replace(side, runs=runs)
+
+
+def _counted(
+    artifact: Artifact, claim: Claim, dataset: str, sides: tuple[_Side, _Side], frames: Frames
+) -> ClaimRow:
+    numbers: list[int] = []
+    for side in sides:
+        if side.arm:
+            numbers += counts(artifact, side.arm, claim.metric, frames)[:1]
+        elif side.quoted:
+            numbers.append(round(side.quoted.value * float(side.quoted.unit.split()[0])))
+    if len(numbers) < 2:
+        return ClaimRow(claim, dataset, "", ClaimResult("missing"))
+    higher, lower = numbers
+    result = claim_counted(higher, lower)
+    return ClaimRow(claim, dataset, "", result, higher_mean=higher, lower_mean=lower)
 
 
 def _judge(
-    claim: Claim, dataset: str, protocol: str, frames: Frames, higher: list[Run], lower: list[Run]
+    claim: Claim, dataset: str, protocol: str, frames: Frames, higher: _Side, lower: _Side
 ) -> ClaimRow:
-    seeds = tuple(int(run["seed"]) for run in higher)
-    bad = [
-        f"{run['arm']} seed {run['seed']}"
-        for run in [*higher, *lower]
-        if run["status"] != "done" or math.isnan(run[claim.metric])
-    ]
+    runs = [*higher.runs, *lower.runs]
+    row = ClaimRow(claim, dataset, protocol, ClaimResult("missing"), higher.seeds, lower.seeds)
+    n = higher.n, lower.n
+    bad = _named([run for run in runs if run["status"] != "done" or _lost(run, claim.metric)])
     if bad:
-        result = ClaimResult(len(seeds), "diverged", detail=", ".join(bad))
-        return ClaimRow(claim, dataset, protocol, result, seeds)
+        return dataclasses.replace(row, result=ClaimResult("diverged", n, detail=bad))
+    never = _named([run for run in runs if math.isnan(run[claim.metric])])
+    if never:  # a warm-up that went on to the end of training
+        result = ClaimResult("fails", n, detail=f"never in {never}", exact=True)
+        return dataclasses.replace(row, result=result)
     if claim.scope == "final":
-        a = [[float(run[claim.metric])] for run in higher]
-        b = [[float(run[claim.metric])] for run in lower]
-        d = [x[0] - y[0] for x, y in zip(a, b, strict=True)]
-        result = claim_final(d) if claim.margin is None else claim_similar(d, claim.margin)
+        a, b = ([[v] for v in side.values(claim.metric)] for side in (higher, lower))
+        result = _final(claim, protocol, frames, higher, lower)
     else:
-        keys, a, b = _shared_rows(claim, frames, higher, lower)
-        rows = [[p - q for p, q in zip(x, y, strict=True)] for x, y in zip(a, b, strict=True)]
+        keys, (a, b) = shared_rows(claim.metric, frames, higher.runs, lower.runs)
+        if claim.value is not None:
+            b = [[claim.value] * len(keys)]
         if claim.scope == "first":
             a, b = ([seed[:1] for seed in side] for side in (a, b))
-            result = claim_final([seed[0] for seed in rows if seed])
-            where = f"first rows, iteration {keys[0][0]:,}" if keys else ""
-            result = dataclasses.replace(result, detail=where)
-        elif claim.metric == "gradient_norm":
-            result = claim_throughout(rows, math.log10(claim.factor))
-            result = dataclasses.replace(result, detail=_smallest(keys, rows, result.detail))
+            result = _first(claim, keys, n, a, b)
         else:
-            result = claim_throughout(rows)
-    return ClaimRow(claim, dataset, protocol, result, seeds, _mean(a), _mean(b))
+            keys, a, b, left_out = past_chance(claim.metric, dataset, keys, a, b)
+            floor = math.log10(claim.factor) if claim.metric == "gradient_norm" else 0.0
+            result = claim_throughout(a, b, floor, left_out)
+            if claim.metric == "gradient_norm":
+                detail = smallest_ratio(keys, a, b, result.detail)
+                result = dataclasses.replace(result, detail=detail)
+    return dataclasses.replace(row, result=result, higher_mean=mean_of(a), lower_mean=mean_of(b))
 
 
-def _mean(seeds: list[list[float]]) -> float | None:
-    """Over seeds and rows; None without any."""
-    values = [value for rows in seeds for value in rows]
-    return statistics.fmean(values) if values else None
+def _named(runs: Sequence[Run]) -> str:
+    return ", ".join(f"{run['arm']} seed {run['seed']}" for run in runs)
 
 
-def _smallest(keys: list[Key], rows: list[list[float]], counted: str) -> str:
-    """Where the norms' ratio, averaged over seeds as a logarithm, is smallest."""
-    if not keys:
-        return ""
-    means = [statistics.fmean(column) for column in zip(*rows, strict=True)]
-    low, (iteration, stage) = min(zip(means, keys, strict=True))
-    ratio = f"smallest ratio {10**low:.2g} ({stage}, iteration {iteration:,})"
-    return f"{counted.replace('rows', 'rows and stages')}, {ratio}"
+def _lost(run: Run, metric: str) -> bool:
+    """Whether a run's metric is not finite; a warm-up may have no end, which is a result."""
+    return metric != "warmup_ended" and math.isnan(run[metric])
 
 
-def _shared_rows(
-    claim: Claim, frames: Frames, higher: list[Run], lower: list[Run]
-) -> tuple[list[Key], list[list[float]], list[list[float]]]:
-    """Each run's values at the iterations that all of these runs have a row for.
+def _final(claim: Claim, protocol: str, frames: Frames, higher: _Side, lower: _Side) -> ClaimResult:
+    n = higher.n, lower.n
+    a, b = higher.values(claim.metric), lower.values(claim.metric)
+    difference = statistics.fmean(a) - statistics.fmean(b)
+    h = _half_width(claim.metric, protocol, frames, higher, lower)
+    if claim.margin is not None:
+        result = claim_near(difference, h, n, claim.margin, claim.by)
+    else:
+        result = claim_higher(difference, h, n)
+    published = higher.quoted or lower.quoted
+    if published and protocol != published.protocol:
+        return dataclasses.replace(result, verdict="reduced")
+    return result
 
-    The keys say which value is which; of a gradient there is one for each stage.
+
+def _half_width(
+    metric: str, protocol: str, frames: Frames, higher: _Side, lower: _Side
+) -> float | None:
+    """Of the difference of final values: by the families' pooled spreads, or the arms' own.
+
+    What was quoted or is a number has no spread of its own; what was quoted is taken to scatter
+    as the arm beside it does.
     """
-    gradients = claim.metric == "gradient_norm"
-    frame = frames.gradients if gradients else frames.metrics
-    names = STAGES if gradients else (claim.metric,)
-    curves: dict[tuple[object, ...], dict[Key, float]] = {}
-    for name in names:
-        columns = (frame[c].tolist() for c in (*LABELS, "iteration", name))
-        for *run, iteration, value in zip(*columns, strict=True):
-            if name == "layer4" and math.isnan(value):
-                continue  # a CIFAR network has none
-            here = _log(float(value)) if gradients else float(value)
-            curves.setdefault(tuple(run), {})[int(iteration), name] = here
-    sides = [
-        [curves.get(tuple(r[c] for c in LABELS), {}) for r in runs] for runs in (higher, lower)
-    ]
-    shared = sorted(set.intersection(*(set(c) for side in sides for c in side)))
-    a, b = ([[curve[key] for key in shared] for curve in side] for side in sides)
-    return shared, a, b
+    sides = [side for side in (higher, lower) if side.arm]
+    if metric not in POOLED and len(sides) == 2:
+        return own_half_width(higher.values(metric), lower.values(metric))
+    spreads = [spread(frames, side.arm, metric, protocol) for side in sides if side.arm]
+    first, last = spreads[0], spreads[-1]
+    if first is None or last is None:
+        return None
+    if len(sides) == 1:
+        other = lower if higher.arm else higher
+        if other.quoted:
+            return half_width(first, sides[0].n, other.n)
+        return number_half_width(first, sides[0].n)
+    kinds = {family(side.arm.network) for side in sides if side.arm}
+    if len(kinds) == 1:
+        return half_width(first, higher.n, lower.n)
+    return family_half_width(first, higher.n, last, lower.n)
 
 
-def _log(norm: float) -> float:
-    """log10; a norm of 0 is taken for the smallest that fp32 tells from it."""
-    return math.log10(max(norm, 1e-38))
+def _first(claim: Claim, keys: list[Key], n: tuple[int, int], a: Curves, b: Curves) -> ClaimResult:
+    """Of the first rows, by what the seeds scatter there."""
+    if not keys:
+        return ClaimResult("missing")
+    [x], [y] = row_means(a), row_means(b)
+    seeds = [row[0] for row in a]
+    if claim.value is None:
+        h = own_half_width(seeds, [row[0] for row in b])
+    else:
+        own = pooled_std([seeds], None)
+        h = number_half_width(own, len(seeds)) if own else None
+    result = claim_higher(x - y, h, n)
+    return dataclasses.replace(result, detail=f"first rows, iteration {keys[0][0]:,}")

@@ -9,6 +9,7 @@ from resnet_repro.artifacts import Published
 from resnet_repro.paper.copies import load_copies
 from resnet_repro.paper.published import CIFAR_ITERATIONS, curve_name, published_for
 from resnet_repro.report.frames import Frames
+from resnet_repro.report.measured import outcomes
 from resnet_repro.report.plain import Cell, csv_text
 from resnet_repro.report.render import (
     Grid,
@@ -17,7 +18,6 @@ from resnet_repro.report.render import (
     published_text,
     recorded_text,
 )
-from resnet_repro.report.tables import outcomes
 from resnet_repro.report.verdicts import summarise
 
 NAME = "copies"

@@ -12,7 +12,7 @@ from matplotlib.ticker import NullFormatter, NullLocator
 
 from resnet_repro.paper.published import PublishedValue, published_for
 from resnet_repro.report.figures import finish, new_figure, palette, style, view_caption
-from resnet_repro.report.tables import outcomes, spread
+from resnet_repro.report.measured import outcomes, spread
 from resnet_repro.report.verdicts import summarise, t_quantile
 from resnet_repro.report.view import View
 
@@ -68,7 +68,7 @@ def _point(view: View, name: str) -> _Point:
     keys = {p.metric: p for p in view.artifact.published if p.arm == name}
     found = outcomes(view.frames, arm.dataset, name, view.protocol, "test_error")
     ours = summarise(found)
-    s = spread(view.frames, arm.dataset, "test_error", view.protocol)
+    s = spread(view.frames, arm, "test_error", view.protocol)
     digits = re.search(r"\d+", arm.network)
     return _Point(
         depth=int(digits[0]) if digits else 0,

@@ -17,8 +17,9 @@ from resnet_repro.report.figures import (
     style,
     view_caption,
 )
+from resnet_repro.report.measured import outcomes
 from resnet_repro.report.notes import ensemble_caption
-from resnet_repro.report.tables import Row, outcomes, table
+from resnet_repro.report.tables import Row, table
 from resnet_repro.report.view import View
 
 QUOTED, PUBLISHED = "quoted by the paper", "published"

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
 from resnet_repro.artifacts import Artifact
-from resnet_repro.paper.published import ITERATIONS, curve
+from resnet_repro.paper.published import ITERATIONS, LAST_STAGE
 from resnet_repro.records.metrics import METRICS
+from resnet_repro.report.claim_curves import CHANCE_NOISE, CLASSES, at_chance
+from resnet_repro.report.claims import ClaimRow
 from resnet_repro.report.evaluated import evaluations_wanted
 from resnet_repro.report.frames import Frames, sort_protocols
+from resnet_repro.report.joint import LEVEL
 from resnet_repro.report.lacking import lacking_evaluations
-from resnet_repro.report.verdicts import WIDE, Spread
+from resnet_repro.report.verdicts import MARGIN, Spread
 from resnet_repro.report.view import arms_shown
 
 IMAGE_DATA = ("imagenet", "imagenette", "image-folder")  # tested on a crop of a larger image
 
 _MEANING = {
-    "reproduced": f"the interval holds 0 and is at most {WIDE} points to either side",
-    "inconclusive": f"the interval holds 0 but is wider than {WIDE} points, or there is none",
+    "reproduced": f"the difference is shown to be under {MARGIN} points (two one-sided tests, 5 %)",
+    "consistent": (
+        "the difference is within the 95 % prediction interval; too few seeds to show more"
+    ),
     "better": "the error is lower than published, by more than the interval",
     "worse": "the error is higher than published, by more than the interval",
+    "undetermined": "no spread between seeds is known, so the difference is shown but not judged",
     "reduced": "not the published protocol, so the difference is shown but not judged",
     "diverged": "a run's loss became infinite; no run is dropped, so there is no mean",
     "not comparable": "measured on other images than the published value",
@@ -112,16 +118,17 @@ def _named(word: str, names: Sequence[str]) -> str:
 def notes(
     runs: pd.DataFrame,
     verdicts: Iterable[str],
-    spreads: Iterable[tuple[str, str, Spread | None]],
+    spreads: Mapping[tuple[str, str, str], Spread | None],
     *,
     read_off: Sequence[str] = (),
-    claims: bool = False,
+    claims: Sequence[ClaimRow] = (),
+    joint: bool = False,
 ) -> list[str]:
     """Warnings about the runs first, then the words of the table, only those that occur.
 
-    spreads: (metric, protocol, spread between seeds) of the rows that show an interval.
-    read_off: the figures that published values of the table were read off. claims: whether it
-    makes any.
+    spreads: between seeds, by metric, family and protocol, of the rows that show an interval; of
+    a metric that is not pooled, None. read_off: the figures that published values of the table
+    were read off. claims: those it makes. joint: whether it has a joint test.
     """
     lines = warnings(runs)
     if not runs.empty:
@@ -130,31 +137,84 @@ def notes(
             "Difference: recorded minus published ± half of its 95 % interval, "
             "where the spread between seeds is known."
         )
-    for metric, protocol, spread in spreads:
+    for (metric, kind, protocol), spread in spreads.items():
         if spread is not None:
             lines.append(
-                f"Standard deviation between seeds, {METRICS[metric].words}, protocol {protocol}: "
-                f"{spread[0]:.2f} points with {spread[1]} degrees of freedom, "
+                f"Standard deviation between seeds, {METRICS[metric].words}, {kind} nets, protocol "
+                f"{protocol}: {spread[0]:.2f} points with {degrees_text(spread[1])}, "
                 "pooled over what has several seeds; an arm of one seed borrows it."
             )
-    if {"fig1", "fig6"} & set(read_off):
-        lines.append(
-            "Values read off a figure are good to about 0.05 points, which the interval leaves out."
-        )
-    if "fig4" in read_off:
-        drawn = int(curve("fig4", "plain-18", "test")["iteration"].max())
-        lines.append(
-            f"Values read off Fig. 4 are the last points it draws, at iteration {drawn:,} of "
-            f"{ITERATIONS['imagenet']:,}; no table prints them, so how exact they are is not known."
-        )
+    lines += [
+        f"Seeds scatter differently from net to net in the {METRICS[metric].words}, so that an "
+        "interval there is from the arm's own seeds."
+        for metric in dict.fromkeys(m for (m, _, _), s in spreads.items() if s is None)
+    ]
+    lines += _read_off(read_off)
     if claims:
+        lines += _claims(claims)
+    if joint:
         lines.append(
-            "Claims: higher minus lower, seed by seed, ± half of the 95 % interval of the mean; "
-            "one about the whole of training compares every recorded row and shows their mean."
+            "Joint test: p is how often chance alone would set results that are all true as far "
+            "from the published values, taken together, or further. Of many true results some are "
+            "better or worse by themselves; together they are consistent unless p is below "
+            f"{LEVEL}."
         )
     found = set(verdicts)
     used = [f"*{v}*: {meaning}" for v, meaning in _MEANING.items() if v in found]
     return [*lines, "; ".join(used) + "."] if used else lines
+
+
+def degrees_text(df: int) -> str:
+    """`1 degree of freedom`, `4 degrees of freedom`."""
+    return f"{df} degree{'' if df == 1 else 's'} of freedom"
+
+
+def _read_off(figures: Sequence[str]) -> list[str]:
+    """What is to be known of values read off these figures."""
+    lines = []
+    if {"fig1", "fig6"} & set(figures):
+        lines.append(
+            "Values read off a figure are means of the curve's last stage, as one point of "
+            "training error is a sample of a few thousand images. The residual nets' test errors "
+            "so read are within 0.1 points of those in print; the interval leaves that out."
+        )
+    if "fig4" in figures:
+        first, last = LAST_STAGE["imagenet"]
+        lines.append(
+            f"Values read off Fig. 4 are means from iteration {first:,} to the last drawn, "
+            f"{last:,} of {ITERATIONS['imagenet']:,}; its curves still fall a little there. No "
+            "table prints them, so how exact they are is not known."
+        )
+    return lines
+
+
+def _claims(claims: Sequence[ClaimRow]) -> list[str]:
+    """How the claims were judged."""
+    lines = []
+    if not all(row.result.exact for row in claims):
+        lines.append(
+            "Claims: higher minus lower, means over every seed of either, ± half of the 95 % "
+            "interval, by the same spread as the verdicts; by the two arms' own seeds where seeds "
+            "scatter differently from net to net."
+        )
+    if any(row.claim.scope == "throughout" for row in claims):
+        lines.append(
+            "A claim about the whole of training compares the recorded rows and shows their mean; "
+            "a row is beyond noise if it exceeds half of its own 95 % interval."
+        )
+    chance = {
+        CLASSES[row.dataset]: at_chance(row.dataset)
+        for row in claims
+        if row.claim.scope == "throughout"
+        and row.claim.metric == "train_error"
+        and row.dataset in CLASSES
+    }
+    lines += [
+        f"Left out are its rows before either net has left chance: a training error above "
+        f"{error:.1f} %, which guessing among {classes} classes has, less {CHANCE_NOISE} points."
+        for classes, error in chance.items()
+    ]
+    return lines
 
 
 def warnings(runs: pd.DataFrame) -> list[str]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
+from typing import Any
 
 from resnet_repro.records.metrics import COUNTED
 from resnet_repro.report.claims import ClaimRow
+from resnet_repro.report.joint import Joint
 from resnet_repro.report.tables import Row, SideBySide
 
 Cell = str | int | float | bool | None
@@ -54,20 +57,46 @@ def claims_json(rows: Sequence[ClaimRow]) -> list[dict[str, Cell]]:
             "metric": row.claim.metric,
             "scope": row.claim.scope,
             "margin": row.claim.margin,
+            "by": row.claim.by if row.claim.margin is not None else None,
             "higher": row.claim.higher,
-            "lower": row.claim.lower,
-            "protocol": row.protocol,
+            "lower": row.claim.lower or None,
+            "protocol": row.protocol or None,
             "higher_mean": _short(row.higher_mean),
             "lower_mean": _short(row.lower_mean),
             "difference": _short(row.result.difference),
             "half_width": _short(row.result.half_width),
-            "n": row.result.n,
-            "seeds": " ".join(str(s) for s in row.seeds) or None,
+            "higher_n": row.result.n[0],
+            "lower_n": row.result.n[1],
+            "higher_seeds": " ".join(str(s) for s in row.higher_seeds) or None,
+            "lower_seeds": " ".join(str(s) for s in row.lower_seeds) or None,
             "detail": row.result.detail or None,
             "verdict": row.result.verdict,
+            "spread_known": row.result.exact or row.result.half_width is not None,
         }
         for row in rows
     ]
+
+
+def joint_json(joint: Joint | None) -> dict[str, Any] | None:
+    """A table's joint test as plain values; None without one."""
+    if joint is None:
+        return None
+    families = [
+        {
+            "family": test.family,
+            "arms": test.arms,
+            "df": test.df,
+            "f": _short(test.f) if math.isfinite(test.f) else None,
+            "p": _short(test.p),
+        }
+        for test in joint.families
+    ]
+    return {
+        "metric": joint.metric,
+        "families": families,
+        "p": _short(joint.p),
+        "verdict": joint.verdict,
+    }
 
 
 def side_by_side_json(rows: Sequence[SideBySide]) -> list[dict[str, Cell]]:

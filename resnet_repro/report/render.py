@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from resnet_repro.paper.published import PublishedValue
 from resnet_repro.records.metrics import COUNTED, METRICS
 from resnet_repro.report.claims import ClaimRow
-from resnet_repro.report.notes import IMAGE_DATA
+from resnet_repro.report.joint import Joint
+from resnet_repro.report.notes import IMAGE_DATA, degrees_text
 from resnet_repro.report.tables import Row, SideBySide, Table
 from resnet_repro.report.verdicts import Comparison
 
@@ -19,6 +20,25 @@ def metric_words(metric: str, dataset: str) -> str:
     if metric == "test_error" and dataset in IMAGE_DATA:
         return "top-1 error, centre crop, %"
     return METRICS[metric].title
+
+
+def joint_text(joint: Joint | None) -> str:
+    """The joint test of a table in one line; empty without one."""
+    if joint is None:
+        return ""
+    tests = [
+        f"{test.family} nets F = {test.f:.2f} with {test.arms} and {degrees_text(test.df)}, "
+        f"{_p_text(test.p)}"
+        for test in joint.families
+    ]
+    if len(tests) > 1:
+        tests.append(f"both by Fisher's method {_p_text(joint.p)}")
+    what = metric_words(joint.metric, joint.dataset)
+    return f"Joint test of the differences in {what}: {'; '.join(tests)}: {joint.verdict}."
+
+
+def _p_text(p: float) -> str:
+    return "p < 0.001" if p < 0.0005 else f"p = {p:.3f}"
 
 
 def _claimed(metric: str, dataset: str) -> str:
@@ -73,13 +93,13 @@ def claims_grid(rows: Sequence[ClaimRow]) -> Grid:
             (
                 row.claim.text,
                 _claimed(row.claim.metric, row.dataset),
-                _side(row.claim.higher, row.higher_mean),
-                _side(row.claim.lower, row.lower_mean),
-                difference_text(row.result.difference, row.result.half_width),
+                _side(row.claim.higher, row.higher_mean, row.claim.metric),
+                _side(row.claim.lower, row.lower_mean, row.claim.metric),
+                claim_difference_text(row),
                 row.result.detail,
                 row.result.label,
                 row.protocol,
-                str(row.result.n or ""),
+                _runs_text(row.result.n),
             )
             for row in rows
         ],
@@ -144,6 +164,20 @@ def difference_text(difference: float | None, half_width: float | None) -> str:
     return text if half_width is None else f"{text} ± {half_width:.2f}"
 
 
+def claim_difference_text(row: ClaimRow) -> str:
+    """A claim's difference in its metric's unit; counts without decimals."""
+    difference = row.result.difference
+    if difference is not None and row.result.exact:
+        return f"{difference:+,.0f}"
+    return difference_text(difference, row.result.half_width)
+
+
+def _runs_text(n: tuple[int, int]) -> str:
+    """`3`, or `3, 1` where the two sides have not as many; a side that is a number has none."""
+    higher, lower = n
+    return f"{higher}, {lower}" if higher and lower and higher != lower else str(higher or "")
+
+
 def best_text(row: Row) -> str:
     """The best of our seeds beside the best the paper prints, where it prints one."""
     value = row.published_best
@@ -155,8 +189,12 @@ def best_text(row: Row) -> str:
     return f"{row.ours.best:.2f} of {row.ours.n}; {published}"
 
 
-def _side(arm: str, mean: float | None) -> str:
-    return arm if mean is None else f"{arm} {mean:.2f}"
+def _side(name: str, mean: float | None, metric: str) -> str:
+    if mean is None:
+        return name
+    if not name:
+        return f"{mean:,g}"  # the claim's own number, as it is written there
+    return f"{name} {mean:,.0f}" if metric in COUNTED else f"{name} {mean:.2f}"
 
 
 def markdown_grid(cells: Grid) -> str:
@@ -176,6 +214,8 @@ def markdown(table: Table) -> str:
         f"{table.caption}\n",
         markdown_grid(grid(table.rows)),
     ]
+    if table.joint:
+        parts.append(f"{joint_text(table.joint)}\n")
     if table.claims:
         parts += ["## Claims\n", markdown_grid(claims_grid(table.claims))]
     return "\n".join([*parts, *(f"{note}\n" for note in table.notes)])
@@ -206,7 +246,7 @@ def latex_escape(text: str) -> str:
 
 def latex(table: Table) -> str:
     """The artifact's table for a document that loads booktabs."""
-    caption = f"{table.artifact.title}. {table.caption}"
+    caption = f"{table.artifact.title}. {table.caption} {joint_text(table.joint)}".strip()
     return latex_grid(grid(table.rows), caption, f"tab:{table.artifact.name}")
 
 

@@ -91,6 +91,8 @@ def _section(
         render.grid(found.rows), ("recorded", "difference", "best seed"), found.rows, targets, link
     )
     parts.append(render.markdown_grid(cells))
+    if found.joint:
+        parts.append(f"{render.joint_text(found.joint)}\n")
     if found.claims:
         parts += [
             "### Claims\n",
@@ -159,17 +161,19 @@ def _linked(
 
 
 def _claims(claims: Sequence[ClaimRow], artifact: Artifact, frames: Frames, link: Link) -> Grid:
-    """The claims' grid; either side leads to its own runs."""
+    """The claims' grid; either side that is an arm leads to its own runs."""
     cells = render.claims_grid(claims)
     lines = []
     for line, row in zip(cells.rows, claims, strict=True):
         new = list(line)
-        for side in ("higher", "lower"):
-            arm = artifact.arm(getattr(row.claim, side))
+        for side, name, seeds in (
+            ("higher", row.claim.higher, row.higher_seeds),
+            ("lower", row.claim.lower, row.lower_seeds),
+        ):
             runs = [
                 run
-                for run in frames.runs_of(arm.dataset, arm.name, row.protocol)
-                if run["seed"] in row.seeds
+                for run in frames.runs_of(row.dataset, name, row.protocol)
+                if run["seed"] in seeds
             ]
             i = cells.columns.index(side)
             new[i] = _leading(line[i], _folder(runs), link)

@@ -13,7 +13,7 @@ from resnet_repro.artifacts import Arm
 from resnet_repro.models.names import parse_cifar
 from resnet_repro.paper.published import published_for
 from resnet_repro.report.figures import finish, new_figure, palette, style, view_caption
-from resnet_repro.report.tables import outcomes, spread
+from resnet_repro.report.measured import outcomes, spread
 from resnet_repro.report.verdicts import summarise, t_quantile
 from resnet_repro.report.view import View
 
@@ -64,7 +64,7 @@ def _draw(ax: Axes, view: View, arm: Arm, x: int) -> bool:
     ours = summarise(found)
     values = [o.value for o in found if o.value is not None and not o.diverged]
     if ours.mean is not None:
-        s = spread(view.frames, arm.dataset, "test_error", view.protocol)
+        s = spread(view.frames, arm, "test_error", view.protocol)
         half = None if s is None else t_quantile(s[1]) * s[0] / math.sqrt(ours.n)
         ax.errorbar(
             [x],

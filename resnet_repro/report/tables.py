@@ -9,16 +9,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from resnet_repro.artifacts import Arm, Artifact, Published
-from resnet_repro.paper.published import (
-    PublishedValue,
-    published_for,
-    seed_std_prior,
-    table_values,
-)
+from resnet_repro.paper.published import PublishedValue, published_for, table_values
 from resnet_repro.records.metrics import COUNTED, ERRORS, METRICS
 from resnet_repro.report.claims import ClaimRow, claim_rows
-from resnet_repro.report.evaluated import unevaluated
 from resnet_repro.report.frames import Frames, sort_protocols
+from resnet_repro.report.joint import Difference, Joint, joint_test
+from resnet_repro.report.measured import POOLED, counts, family, spread
+from resnet_repro.report.measured import outcomes as outcomes  # others take it from here
 from resnet_repro.report.notes import (
     caption,
     counted_caption,
@@ -27,12 +24,12 @@ from resnet_repro.report.notes import (
     notes,
 )
 from resnet_repro.report.verdicts import (
+    JUDGED,
     Comparison,
     Outcome,
     Spread,
     judge,
     judge_exact,
-    pooled_std,
     summarise,
 )
 from resnet_repro.report.view import arms_shown
@@ -70,6 +67,7 @@ class Table:
     claims: tuple[ClaimRow, ...]
     caption: str  # protocols, machines, precisions
     notes: tuple[str, ...]
+    joint: Joint | None = None
 
 
 @dataclass(frozen=True)
@@ -83,21 +81,17 @@ class SideBySide:
 def table(artifact: Artifact, frames: Frames) -> Table:
     """A row per arm, metric and recorded protocol; an arm that was never run is `missing`.
 
-    frames: all there are, since the spread between seeds is pooled over every arm of a data set.
+    frames: all there are, since the spread between seeds is pooled over a data set's arms.
     """
     rows = _rows(artifact, frames, _protocols(artifact, frames))
     rows += _quoted(artifact)
     runs = frames.select_runs(arms_shown(artifact))
-    spreads = [
-        (metric, protocol, spread(frames, dataset, metric, protocol))
-        for dataset, metric, protocol in dict.fromkeys(
-            (r.dataset, r.metric, r.protocol) for r in rows if r.ours.half_width is not None
-        )
-    ]
+    joint = table_joint(artifact, rows, frames)
+    claims = tuple(claim_rows(artifact, frames))
     return Table(
         artifact,
         tuple(rows),
-        tuple(claim_rows(artifact, frames)),
+        claims,
         _caption(artifact, frames, runs),
         (
             *artifact.notes,
@@ -105,12 +99,44 @@ def table(artifact: Artifact, frames: Frames) -> Table:
             *notes(
                 runs,
                 [r.ours.verdict for r in rows],
-                spreads,
+                _spreads(artifact, rows, frames),
                 read_off=[r.published.source for r in rows if r.published and r.published.read_off],
-                claims=bool(artifact.claims),
+                claims=claims,
+                joint=joint is not None,
             ),
         ),
+        joint,
     )
+
+
+def _spreads(
+    artifact: Artifact, rows: Sequence[Row], frames: Frames
+) -> dict[tuple[str, str, str], Spread | None]:
+    """The pooled spreads behind the rows' intervals, by metric, family and protocol.
+
+    None of a metric whose intervals are from each arm's own seeds.
+    """
+    found: dict[tuple[str, str, str], Spread | None] = {}
+    for row in rows:
+        key = row.metric, family(row.network), row.protocol
+        if row.ours.half_width is not None and key not in found:
+            pooled = row.metric in POOLED
+            arm = artifact.arm(row.arm)
+            found[key] = spread(frames, arm, row.metric, row.protocol) if pooled else None
+    return found
+
+
+def table_joint(artifact: Artifact, rows: Sequence[Row], frames: Frames) -> Joint | None:
+    """The joint test over the judged rows of the table's first metric whose spread is pooled."""
+    judged = [row for row in rows if row.ours.verdict in JUDGED and row.metric in POOLED]
+    metric = next((m for m in METRICS if any(row.metric == m for row in judged)), "")
+    families: dict[str, tuple[list[Difference], Spread]] = {}
+    for row in judged:
+        s = spread(frames, artifact.arm(row.arm), row.metric, row.protocol)
+        if row.metric == metric and s and row.published and row.ours.difference is not None:
+            here, _ = families.setdefault(family(row.network), ([], s))
+            here.append(Difference(row.ours.difference, row.ours.n, row.published.n))
+    return joint_test(metric, judged[0].dataset if judged else "", families)
 
 
 def comparison(artifact: Artifact, recorded: Frames, local: Frames) -> list[SideBySide]:
@@ -124,38 +150,6 @@ def comparison(artifact: Artifact, recorded: Frames, local: Frames) -> list[Side
         for a, b in zip(
             _rows(artifact, recorded, protocols), _rows(artifact, local, protocols), strict=True
         )
-    ]
-
-
-def spread(frames: Frames, dataset: str, metric: str, protocol: str) -> Spread | None:
-    """The standard deviation between seeds, pooled over all arms of a data set and protocol.
-
-    The paper's own five runs join under the paper's protocol: how far seeds scatter depends on
-    how long they train. Arms with a run that diverged are left out.
-    """
-    groups = []
-    for arm in frames.arms(dataset):
-        found = outcomes(frames, dataset, arm, protocol, metric)
-        values = [o.value for o in found if o.value is not None and not o.diverged]
-        if len(values) == len(found):
-            groups.append(values)
-    prior = seed_std_prior(dataset, metric) if protocol == "paper" else None
-    return pooled_std(groups, prior)
-
-
-def outcomes(frames: Frames, dataset: str, arm: str, protocol: str, metric: str) -> list[Outcome]:
-    """The final value of every finished seed of an arm under one protocol, by seed.
-
-    A seed that nobody evaluated for the metric is not among them.
-    """
-    return [
-        Outcome(
-            int(run["seed"]),
-            None if math.isnan(run[metric]) else float(run[metric]),
-            run["status"] != "done",
-        )
-        for run in frames.runs_of(dataset, arm, protocol)
-        if not unevaluated(run, metric)
     ]
 
 
@@ -183,7 +177,7 @@ def _protocols(artifact: Artifact, *frames: Frames) -> dict[str, list[str]]:
 
 def _metrics(artifact: Artifact, arm: Arm) -> list[str]:
     wanted: set[str] = {*COUNTED} if artifact.counted else set()
-    wanted.update(c.metric for c in artifact.claims)
+    wanted.update(c.metric for c in artifact.claims if c.value is None)
     wanted.update(p.metric for p in artifact.published if p.arm == arm.name)
     if not artifact.counted and not wanted & ERRORS.keys():
         wanted.add("test_error")
@@ -228,7 +222,7 @@ def _error_row(
         else judge(
             found,
             main,
-            spread(frames, arm.dataset, metric, protocol),
+            spread(frames, arm, metric, protocol),
             dataset=arm.dataset,
             protocol=protocol,
         )
@@ -263,13 +257,7 @@ def _ensemble_row(
 def _count_row(
     artifact: Artifact, arm: Arm, metric: str, frames: Frames, values: Sequence[PublishedValue]
 ) -> Row:
-    """Parameters as the runs of a network that was trained have them; else the network's count."""
-    found: list[int] = []
-    if metric == "params" and not artifact.counted:
-        found = [int(run["parameters"]) for run in frames.runs_of(arm.dataset, arm.name)]
-    count = frames.count_of(arm.network)
-    if not found and count is not None:
-        found = [int(count[COUNTED[metric].counted])]
+    found = counts(artifact, arm, metric, frames)
     value = next(iter(values), None)
     ours = judge_exact(found, value, arm.dataset)
     return Row(arm.name, arm.network, arm.dataset, metric, "", value, None, ours)

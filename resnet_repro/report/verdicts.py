@@ -1,7 +1,9 @@
 """How close a result comes to what was published: the arithmetic, on plain numbers.
 
 Errors, differences and half-widths are in percentage points. d = ours - published;
-h = t(0.975, df) * s * sqrt(1/n + 1/n_published), with s the standard deviation between seeds.
+se = s * sqrt(1/n + 1/n_published), with s the standard deviation between seeds and df its degrees
+of freedom; h = t(0.975, df) * se, half of the 95 % prediction interval. docs/verdicts.md says
+what the words come to.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from scipy.special import stdtrit
 
 from resnet_repro.paper.published import TEST_SERVER, PublishedValue
 
-WIDE = 0.5  # points: an interval wider than this to either side settles nothing
+MARGIN = 0.5  # points: a difference shown to be smaller than this is called none
+JUDGED = ("reproduced", "consistent", "better", "worse")  # verdicts by a known spread
 
 Spread = tuple[float, int]  # standard deviation between seeds, degrees of freedom
 
@@ -36,8 +39,8 @@ class Outcome:
 class Comparison:
     """Our runs beside a published value; None for what cannot be said.
 
-    `verdict` is one of reproduced, inconclusive, better, worse, reduced, missing, diverged,
-    not comparable, holds, fails, equal, differs; empty where there is nothing to judge.
+    `verdict` is one of reproduced, consistent, better, worse, undetermined, reduced, missing,
+    diverged, not comparable, holds, fails, equal, differs; empty where there is nothing to judge.
     """
 
     n: int
@@ -49,29 +52,9 @@ class Comparison:
     half_width: float | None = None
 
 
-@dataclass(frozen=True)
-class ClaimResult:
-    """A claim's verdict: holds, fails, inconclusive, diverged or missing.
-
-    `difference` is higher minus lower, averaged over seeds (and rows).
-    """
-
-    n: int
-    verdict: str
-    difference: float | None = None
-    half_width: float | None = None
-    detail: str = ""
-
-    @property
-    def label(self) -> str:
-        """The verdict in words; a single seed knows nothing of chance, so it is named."""
-        judged = self.verdict in ("holds", "fails", "inconclusive")
-        return f"{self.verdict} (one seed)" if self.n == 1 and judged else self.verdict
-
-
-def t_quantile(df: float) -> float:
-    """The 97.5 % quantile of Student's t distribution."""
-    return float(stdtrit(df, 0.975))
+def t_quantile(df: float, p: float = 0.975) -> float:
+    """A quantile of Student's t distribution; the default bounds a 95 % interval."""
+    return float(stdtrit(df, p))
 
 
 def pooled_std(groups: Iterable[Sequence[float]], prior: Spread | None) -> Spread | None:
@@ -89,10 +72,30 @@ def pooled_std(groups: Iterable[Sequence[float]], prior: Spread | None) -> Sprea
     return math.sqrt(math.fsum(v * d for v, d in parts) / df), df
 
 
+def standard_error(s: float, n: int, n_published: int) -> float:
+    """Of the difference of two means of so many runs, whose standard deviation is s."""
+    return s * math.sqrt(1 / n + 1 / n_published)
+
+
 def half_width(spread: Spread, n: int, n_published: int) -> float:
-    """Half the 95 % interval of the difference of two means, in points."""
+    """Half the 95 % prediction interval of the difference of two means, in points."""
     s, df = spread
-    return t_quantile(df) * s * math.sqrt(1 / n + 1 / n_published)
+    return t_quantile(df) * standard_error(s, n, n_published)
+
+
+def verdict_of(difference: float, spread: Spread, n: int, n_published: int) -> str:
+    """reproduced, consistent, better or worse; the lower error is the better one.
+
+    `reproduced` comes first: of a difference that is shown to be smaller than MARGIN (two
+    one-sided tests at 5 %) it does not matter that it is also shown not to be 0.
+    """
+    s, df = spread
+    bound = abs(difference) + t_quantile(df, 0.95) * standard_error(s, n, n_published)
+    if bound < MARGIN:
+        return "reproduced"
+    if abs(difference) <= half_width(spread, n, n_published):
+        return "consistent"
+    return "better" if difference < 0 else "worse"
 
 
 def summarise(outcomes: Sequence[Outcome], verdict: str = "") -> Comparison:
@@ -110,25 +113,23 @@ def summarise(outcomes: Sequence[Outcome], verdict: str = "") -> Comparison:
     )
 
 
-def compare(
-    ours: Sequence[float], published: PublishedValue, s: float | None, df: int
-) -> Comparison:
+def compare(ours: Sequence[float], published: PublishedValue, spread: Spread | None) -> Comparison:
     """Our seeds' values beside a published mean or single value, protocols being equal.
 
-    Without `s` there is no interval and nothing is settled.
+    Without a spread there is no interval, and the difference is shown but not judged.
     """
     own = summarise([Outcome(i, v) for i, v in enumerate(ours)])
     if own.mean is None:
         return own
     d = own.mean - published.value
-    h = None if s is None else half_width((s, df), own.n, published.n)
-    if h is None:
-        verdict = "inconclusive"
-    elif abs(d) <= h:
-        verdict = "reproduced" if h <= WIDE else "inconclusive"
-    else:
-        verdict = "better" if d < 0 else "worse"
-    return Comparison(own.n, verdict, own.mean, own.std, own.best, d, h)
+    if spread is None:
+        return dataclasses.replace(own, verdict="undetermined", difference=d)
+    return dataclasses.replace(
+        own,
+        verdict=verdict_of(d, spread, own.n, published.n),
+        difference=d,
+        half_width=half_width(spread, own.n, published.n),
+    )
 
 
 def judge(
@@ -152,9 +153,8 @@ def judge(
         return summarise(outcomes, "not comparable")
     if published.statistic == "best":
         return own
-    s, df = spread or (None, 0)
     values = [o.value for o in outcomes if o.value is not None]
-    found = compare(values, published, s, df)
+    found = compare(values, published, spread)
     reduced = protocol != published.protocol
     if published.bound:
         # A bound is no value, so there is neither a difference nor an interval.
@@ -186,61 +186,3 @@ def judge_exact(
     same = all((Decimal(v) / unit).quantize(step, ROUND_HALF_UP) == printed for v in values)
     equal = same and len(set(values)) == 1
     return Comparison(n, "equal" if equal else "differs", mean)
-
-
-def claim_final(differences: Sequence[float]) -> ClaimResult:
-    """A claim about final values, from each seed's higher minus lower."""
-    n = len(differences)
-    if n == 0:
-        return ClaimResult(0, "missing")
-    mean = statistics.fmean(differences)
-    h = _paired_half_width(differences)
-    margin = h or 0.0
-    verdict = "holds" if mean > margin else "fails" if mean < -margin else "inconclusive"
-    return ClaimResult(n, verdict, mean, h, "final values")
-
-
-def claim_similar(differences: Sequence[float], margin: float) -> ClaimResult:
-    """A claim that final values differ by less than `margin`, whichever is higher.
-
-    It holds when the whole 95 % interval of the mean difference lies within the margin to either
-    side, fails when all of it lies beyond one of them, and is inconclusive otherwise. (Two
-    one-sided tests would ask for the 90 % interval only.) A single seed has no interval.
-    """
-    n = len(differences)
-    if n == 0:
-        return ClaimResult(0, "missing")
-    mean = statistics.fmean(differences)
-    h = _paired_half_width(differences)
-    width = h or 0.0
-    if abs(mean) + width < margin:
-        verdict = "holds"
-    elif abs(mean) - width > margin:
-        verdict = "fails"
-    else:
-        verdict = "inconclusive"
-    return ClaimResult(n, verdict, mean, h, f"final values, margin {margin:.2f}")
-
-
-def claim_throughout(differences: Sequence[Sequence[float]], floor: float = 0.0) -> ClaimResult:
-    """A claim about every recorded row, from each seed's row of higher minus lower.
-
-    The seeds have the same rows. It holds when the difference, averaged over seeds, is above
-    `floor` in every row, and fails when it is so in at most half of them.
-    """
-    n = len(differences)
-    if n == 0 or not differences[0]:
-        return ClaimResult(0, "missing")
-    rows = [statistics.fmean(column) for column in zip(*differences, strict=True)]
-    above = sum(d > floor for d in rows)
-    total = len(rows)
-    verdict = "holds" if above == total else "inconclusive" if 2 * above > total else "fails"
-    h = _paired_half_width([statistics.fmean(seed) for seed in differences])
-    return ClaimResult(n, verdict, statistics.fmean(rows), h, f"in {above} of {total} rows")
-
-
-def _paired_half_width(differences: Sequence[float]) -> float | None:
-    n = len(differences)
-    if n < 2:
-        return None
-    return t_quantile(n - 1) * statistics.stdev(differences) / math.sqrt(n)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from resnet_repro import artifacts
 from resnet_repro.errors import UserError
@@ -11,11 +12,12 @@ from resnet_repro.records.files import read_text, write_atomic
 from resnet_repro.report import figures, plain, render
 from resnet_repro.report.copies import copies_texts
 from resnet_repro.report.frames import Frames
+from resnet_repro.report.joint import Joint
 from resnet_repro.report.pace import pace
 from resnet_repro.report.page import write_page
 from resnet_repro.report.reading import read_frames
 from resnet_repro.report.results_page import results_page as page_text
-from resnet_repro.report.tables import SideBySide, Table, comparison, table
+from resnet_repro.report.tables import SideBySide, Table, comparison, table, table_joint
 from resnet_repro.report.view import make_view
 
 README_TABLES = ("table6",)
@@ -102,31 +104,47 @@ def _write_texts(texts: dict[str, str], folder: Path) -> list[Path]:
     return [folder / name for name in texts]
 
 
-def result_rows(name: str, results_dir: Path) -> list[tuple[str, render.Grid]]:
-    """An artifact's table, and its claims where it makes any, as titled cells of text."""
+def result_rows(name: str, results_dir: Path) -> list[tuple[str, render.Grid, str]]:
+    """An artifact's table, and its claims where it makes any: title, cells, a line below."""
     found = table(artifacts.load(name).artifact, read_frames([results_dir]))
-    grids = [(found.artifact.title, render.grid(found.rows))]
+    grids = [(found.artifact.title, render.grid(found.rows), render.joint_text(found.joint))]
     if found.claims:
-        grids.append(("Claims", render.claims_grid(found.claims)))
+        grids.append(("Claims", render.claims_grid(found.claims), ""))
     return grids
 
 
 def compare_rows(
     name: str, recorded_dir: Path, local_dir: Path
-) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """Columns and rows of text: published, recorded (committed) and the user's own runs."""
-    cells = render.side_by_side_grid(_both(name, recorded_dir, local_dir))
-    return cells.columns, cells.rows
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], tuple[str, ...]]:
+    """Columns, rows and lines below: published, recorded (committed) and the user's own runs."""
+    both, joints = _both(name, recorded_dir, local_dir)
+    cells = render.side_by_side_grid(both)
+    lines = (
+        f"{whose.capitalize()}: {render.joint_text(joint)}" for whose, joint in joints if joint
+    )
+    return cells.columns, cells.rows, tuple(lines)
 
 
-def compare_json(name: str, recorded_dir: Path, local_dir: Path) -> list[dict[str, plain.Cell]]:
+def compare_json(name: str, recorded_dir: Path, local_dir: Path) -> dict[str, Any]:
     """The same as plain values; the user's own are named yours, yours_std, yours_verdict ..."""
-    return plain.side_by_side_json(_both(name, recorded_dir, local_dir))
+    both, joints = _both(name, recorded_dir, local_dir)
+    return {
+        "rows": plain.side_by_side_json(both),
+        "joint": {whose: plain.joint_json(joint) for whose, joint in joints},
+    }
 
 
-def _both(name: str, recorded_dir: Path, local_dir: Path) -> list[SideBySide]:
+def _both(
+    name: str, recorded_dir: Path, local_dir: Path
+) -> tuple[list[SideBySide], list[tuple[str, Joint | None]]]:
+    """The rows side by side, and either side's joint test."""
     artifact = artifacts.load(name).artifact
-    return comparison(artifact, read_frames([recorded_dir]), read_frames([local_dir]))
+    recorded, local = read_frames([recorded_dir]), read_frames([local_dir])
+    both = comparison(artifact, recorded, local)
+    return both, [
+        ("recorded", table_joint(artifact, [row.recorded for row in both], recorded)),
+        ("yours", table_joint(artifact, [row.yours for row in both], local)),
+    ]
 
 
 def update_between_markers(path: Path, name: str, text: str) -> None:

@@ -29,6 +29,7 @@ from resnet_repro.report.page.data import read_data, script_json
 from resnet_repro.report.page.points import Chart
 from resnet_repro.report.page.runs import read_run
 from resnet_repro.report.page.sections import run_anchor
+from resnet_repro.report.render import joint_text
 from resnet_repro.report.tables import Table
 
 __all__ = ["run_anchor", "write_page"]
@@ -55,6 +56,7 @@ class Section:
     charts: list[Chart]
     notes: tuple[str, ...]
     picture: str
+    joint: str  # the table's joint test in words; empty without one
 
 
 def write_page(path: Path, tables: Sequence[tuple[Table, Path]], frames: Frames) -> None:
@@ -82,6 +84,7 @@ def write_page(path: Path, tables: Sequence[tuple[Table, Path]], frames: Frames)
             artifact_charts(table, frames, data),
             tuple(re.sub("[*`]", "", note) for note in table.notes),  # Markdown's signs
             _data_uri(svg.read_bytes()),
+            joint_text(table.joint),
         )
         for table, svg in tables
     ]

@@ -12,14 +12,16 @@ from resnet_repro.report.tables import Table
 # What a verdict comes to in the count. A value takes the first of these that any row gives it.
 STATES = {
     "reproduced": ("reproduced", "equal", "holds"),
+    "consistent": ("consistent",),
     "differs": ("better", "worse", "differs", "fails"),
-    "inconclusive": ("inconclusive",),
+    "undetermined": ("undetermined",),
+    "inconclusive": ("inconclusive",),  # claims alone
     "diverged": ("diverged",),
     "reduced": ("reduced",),
     "not_comparable": ("not comparable",),
     "missing": ("missing", ""),
 }
-NAMED = ("reproduced", "inconclusive", "reduced", "missing")  # in the headline, even at 0
+NAMED = ("reproduced", "consistent", "reduced", "missing")  # in the headline, even at 0
 
 
 @dataclass(frozen=True)
