@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo teach test test-fast lint report counts bench clean
+.PHONY: demo teach test test-fast lint report rates counts bench clean
 
 demo: $(VENV)/.ready
 	$(RUN) -m resnet_repro run demo --jobs 2 --figures-dir figures
@@ -42,6 +42,10 @@ $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
 $(VENV)/.ready-teach: $(VENV)/.ready requirements-teach.txt
 	$(RUN) -m pip install -q --disable-pip-version-check -r requirements-teach.txt
 	touch $@
+
+# Simulated from the rule alone, so the records do not change it.
+rates: $(VENV)/.ready
+	$(RUN) -m resnet_repro.report.verdict_rates
 
 # Counting needs torch; tables and figures are made from the committed counts without it.
 COUNTED = resnet18-A resnet18-B resnet34-A resnet34-B resnet34-C plain18 plain34 \
