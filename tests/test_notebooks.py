@@ -69,7 +69,7 @@ ANSWERS: dict[str, dict[str, tuple[str, str]]] = {
     "07": {
         "values": ("(7.9, 8.0, 7.8)", "(7.9, 8.0)"),
         "enough": (
-            "min(n for n in range(1, 50) if half_width(prior, n, published.n) <= WIDE)",
+            "min(n for n in range(1, 50) if verdict_of(0.1, prior, n, 1) == 'reproduced')",
             "1",
         ),
         "flattered_by": ("fmean(last.values()) - min(best.values())", "-1.0"),
