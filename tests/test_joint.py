@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from resnet_repro.report.joint import Difference, combine, family_test, joint_te
 from resnet_repro.report.page import texts
 from resnet_repro.report.reading import read_frames
 from resnet_repro.report.tables import table
-from resnet_repro.report.write import compare_json, compare_rows, result_rows
+from resnet_repro.report.write import compare_json, compare_rows, result_rows, write_report
 from tests.report_records import Fake, imagenet, write
 
 S = 0.16
@@ -127,6 +128,15 @@ def test_every_form_of_a_table_tells_the_joint_test(tmp_path: Path) -> None:
     assert compare_rows("fig6", tmp_path / "results", empty)[2] == (f"Recorded: {line}",)
     both = compare_json("fig6", tmp_path / "results", empty)["joint"]
     assert both == {"recorded": plain_joint, "yours": None}
+
+
+def test_the_page_shows_it_below_the_table(tmp_path: Path) -> None:
+    write(tmp_path / "results", *FAKES)
+    page = tmp_path / "page.html"
+    write_report([tmp_path / "results"], tmp_path, tmp_path, ["fig6"], page=page)
+    [found] = re.findall(r'id="artifact-fig6-joint">(.*?)</p>', page.read_text())
+    assert "data-zh=" in found
+    assert "p = 0.598" in found
 
 
 def test_top_5_errors_of_the_same_runs_take_no_part(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from resnet_repro.report.claim_curves import at_chance
 from resnet_repro.report.claims import ClaimRow
 from resnet_repro.report.reading import read_frames
 from resnet_repro.report.tables import table
+from resnet_repro.report.verdicts import MARGIN
 from tests.report_records import Fake, imagenet, write
 
 SHORTCUTS = artifacts.load("shortcuts_cifar").artifact
@@ -204,6 +205,7 @@ def test_the_gain_of_resnet_34_is_near_the_papers(tmp_path: Path) -> None:
     for name, gain, label in (("a", 3.6, "holds"), ("b", 2.9, "fails")):
         fakes = imagenet("plain34", 28.5, 10.0), imagenet("resnet34-A", 28.5 - gain, 7.8)
         [row] = [r for r in claims(tmp_path / name, table2, *fakes) if r.claim.by]
+        assert row.claim.margin == MARGIN
         assert row.result.label == f"{label} {UNKNOWN}"
         assert row.result.difference == pytest.approx(gain)
 

@@ -468,6 +468,23 @@ def test_throughout_sees_a_row_that_final_does_not(tmp_path: Path) -> None:
     )
 
 
+def test_throughout_begins_where_either_net_has_left_chance(tmp_path: Path) -> None:
+    fakes = Fake("plain20", train_error=1.0, rows=4), Fake("plain56", train_error=6.0, rows=4)
+    write(tmp_path, *fakes)
+    for fake, errors in zip(fakes, (("90.10", "60.0"), ("89.90", "90.2")), strict=True):
+        path = fake.run.folder(tmp_path) / "metrics.csv"
+        lines = path.read_text().splitlines()
+        for i, error in enumerate(errors, 1):
+            cells = lines[i].split(",")
+            lines[i] = ",".join([*cells[:3], error, *cells[4:]])
+        path.write_text("\n".join(lines) + "\n")
+    found = table(FIG1, read_frames([tmp_path]))
+    claim = found.claims[0]
+    assert claim.result.verdict == "holds"  # plain-56 guesses the better in the first row
+    assert claim.result.detail == "in 3 of 3 rows, 1 at chance left out"
+    assert any("a training error above 87.5 %, which guessing among 10" in n for n in found.notes)
+
+
 def test_the_demo_claims_what_the_paper_does(tmp_path: Path) -> None:
     numbers = {"plain20-w8": 3.2, "plain56-w8": 66.6, "resnet20-w8": 0.3, "resnet56-w8": 1.0}
     found = frames(
