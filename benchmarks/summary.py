@@ -12,7 +12,7 @@ from benchmarks.floor import Rates, Work, floor
 from benchmarks.measure import Account, Measurement
 from benchmarks.overheads import overhead_share
 from resnet_repro.train.job import Job
-from resnet_repro.train.recipe import PAPER, PROTOCOLS
+from resnet_repro.train.recipe import PAPER
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,6 @@ class Summary:
     row_seconds: float | None = None
     checkpoint_seconds: float | None = None
     overhead_paper: float | None = None
-    overhead_short: float | None = None
     note: str = ""
 
 
@@ -121,15 +120,11 @@ def summarise(
     if account.overheads is None:
         return summary
 
-    def share(protocol: str) -> float:
-        assert account.overheads is not None
-        every = PROTOCOLS[protocol].row_every
-        return overhead_share(account.overheads, step, every, Job.checkpoint_seconds)
-
     return dataclasses.replace(
         summary,
         row_seconds=account.overheads.row_seconds,
         checkpoint_seconds=account.overheads.checkpoint_seconds,
-        overhead_paper=share("paper"),
-        overhead_short=share("short"),
+        overhead_paper=overhead_share(
+            account.overheads, step, PAPER.row_every, Job.checkpoint_seconds
+        ),
     )

@@ -66,10 +66,7 @@ def _cells(device: str, row: Summary) -> tuple[str, ...]:
         _text(row.setup_seconds, lambda value: f"{value:.1f} s"),
         _text(row.run_seconds, duration),
         _text(row.fraction_of_floor, lambda value: f"{100 * value:.0f} % ({row.floor_limit})"),
-        _text(
-            row.overhead_paper,
-            lambda value: f"{100 * value:.1f} % (short: {100 * (row.overhead_short or 0):.1f} %)",
-        ),
+        _text(row.overhead_paper, lambda value: f"{100 * value:.1f} %"),
     )
 
 
@@ -141,6 +138,6 @@ def notes(recorded: Sequence[Recorded]) -> str:
         "memory (convolutions' maps moved once a use) and, on a GPU, launches; its part that is "
         "reached can exceed 100 %, since Winograd convolutions multiply less than the definition "
         "and maps that stay in a cache move no bytes (benchmarks/floor.py). Evaluation, rows, "
-        "checkpoints: their part of a whole run's time under `paper` and `short`, with a "
+        "checkpoints: their part of a whole run's time under `paper`, with a "
         f"checkpoint every {Job.checkpoint_seconds:g} s."
     )

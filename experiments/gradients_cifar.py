@@ -2,12 +2,13 @@
 
 Section 4.1 argues that the plain nets' difficulty is unlikely to be vanishing gradients: with BN
 forward signals keep their variance, and "we also verify that the backward propagated gradients
-exhibit healthy norms". It shows no number. Here the norm of each stage's loss gradient is
-recorded with every row, and the claim is made testable:
+exhibit healthy norms". It shows no number. Here the norms of each stage's loss gradient and of its
+weights are recorded with every row, and the claim is made testable. Before batch normalisation a
+gradient falls as the weights grow, in inverse proportion, so what is compared is their product:
 
 at every recorded row, in every stage that a gradient reaches only through later layers (conv1 to
-layer3), plain-56's norm is at least a tenth of the same stage's norm in plain-20, which trains
-well, and in ResNet-56, whose shortcuts carry gradients past the layers.
+layer3), plain-56's gradient norm times weight norm is at least a tenth of the same stage's in
+plain-20, which trains well, and in ResNet-56, whose shortcuts carry gradients past the layers.
 
 Why a tenth: a gradient vanishes geometrically. Plain-56 has 36 layers more than plain-20, and a
 loss of no more than a tenth a layer would leave 0.9^36, a fiftieth. Chance and the different
@@ -59,16 +60,18 @@ ARTIFACT = Artifact(
         ),
     ),
     notes=(
-        "The norms are those of the loss gradient at the last step before each row, weight decay "
-        "apart. conv1 to layer3 are compared, in every recorded row; the difference is the mean "
-        "of log10 of their ratio. The norms before the first step are in the figure of "
-        "claim_shattering.",
+        "The norm of a stage's loss gradient, weight decay apart, times the norm of its weights: "
+        "before batch normalisation a gradient falls as the weights grow, in inverse proportion, "
+        "and a plain net's first steps multiply its weights, so gradient norms alone mislead. At "
+        "the first step and at the last one before each row; conv1 to layer3 are compared in all "
+        "of them, and the difference is the mean of log10 of their ratio. The norms before the "
+        "first step are in the figure of claim_shattering.",
     ),
 )
 
 
 def draw(view: View) -> Figure:
-    """Norms over the iterations on a logarithmic axis, plain nets left, residual nets right."""
+    """Gradient norm times weight norm, plain nets left, residual nets right."""
     from resnet_repro.report.gradients import gradient_norms
 
     return gradient_norms(view, (("plain nets", PLAIN), ("residual nets", RESIDUAL)))

@@ -39,6 +39,7 @@ class Fake:
     digest: str = "0" * 64
     warmup_ended: int | None = None
     gradients: tuple[float, ...] = (0.5,) * 5  # norm of each stage, the same in every row
+    weights: float | None = 1.0  # norm of each stage's weights; None: not recorded
     # evaluation -> top-1 and top-5 error
     evaluations: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     images_per_second: float = 1000.0
@@ -123,8 +124,11 @@ def _write(results: Path, fake: Fake) -> None:
     *stages, last = fake.gradients
     values = fake.gradients if crop is None else (*stages, stages[-1], last)
     names = [s for s in schema.STAGES if crop is not None or s != "layer4"]
-    columns = schema.gradient_columns(names)
-    norms = dict(zip(names, values, strict=True)) | {f"{s}_weights": 1.0 for s in names}
+    norms = dict(zip(names, values, strict=True))
+    columns: tuple[str, ...] = ("iteration", *names)
+    if fake.weights is not None:
+        columns = schema.gradient_columns(names)
+        norms |= {f"{name}_weights": fake.weights for name in names}
     gradients: list[dict[str, object]] = [{"iteration": i, **norms} for i in (1, *iterations)]
     store.write_table(folder / "gradients.csv", columns, gradients)
     layers: list[dict[str, object]] = [{"layer": 1, "name": "conv1", "std": 1.5}]

@@ -399,7 +399,9 @@ def test_gradient_norms_are_averaged_by_their_logarithm(tmp_path: Path) -> None:
     assert left.get_yscale() == right.get_yscale() == "log"
     assert left.get_ylim() == right.get_ylim()
     first = left.get_lines()[0]
-    assert ys(first) == pytest.approx([0.2] * 8)  # sqrt(0.1 * 0.4)
+    assert ys(first) == pytest.approx(
+        [0.2] * 9
+    )  # sqrt(0.1 * 0.4), at the first step and eight rows
     assert first.get_linestyle() == "--"
     assert len(left.get_lines()) == len(right.get_lines()) == 5
     assert all(math.isnan(y) for y in ys(right.get_lines()[0]))  # 0 is not on this axis

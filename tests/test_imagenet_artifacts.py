@@ -325,7 +325,7 @@ def test_gradient_claims_of_imagenet_networks_have_a_stage_more(tmp_path: Path) 
     artifact = Artifact("x", "x", "x", "x", arms=FIG4.arms, claims=(claim,))
     found = frames(tmp_path, *FOUR)
     [row] = table(artifact, found).claims
-    assert row.result.detail.startswith("in 40 of 40 rows and stages")  # 8 rows, conv1 to layer4
+    assert row.result.detail.startswith("in 45 of 45 rows and stages")  # 9 rows, conv1 to layer4
 
 
 # Figures

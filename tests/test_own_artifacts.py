@@ -213,26 +213,33 @@ def test_the_gain_of_resnet_34_is_near_the_papers(tmp_path: Path) -> None:
 # Gradients
 
 
-def plain56(*norms: float) -> Fake:
-    return Fake("plain56", gradients=norms, rows=4)
+def plain56(*norms: float, weights: float | None = 1.0) -> Fake:
+    return Fake("plain56", gradients=norms, weights=weights, rows=4)
 
 
 def test_healthy_gradients_are_above_a_tenth_in_every_stage_and_row(tmp_path: Path) -> None:
     small, missing = claims(
         tmp_path,
         GRADIENTS,
-        Fake("plain20", gradients=(0.4, 0.4, 0.4, 0.4, 0.4), rows=4),
-        plain56(0.1, 0.8, 0.4, 0.4, 0.001),  # the last stage is not compared
+        Fake("plain20", gradients=(0.4, 0.4, 0.4, 0.4, 0.4), weights=2.0, rows=4),
+        plain56(0.2, 1.6, 0.8, 0.8, 0.001),  # the last stage is not compared; weights of norm 1
     )
     assert small.result.label == f"holds {UNKNOWN}"
-    # iterations 16,000 ... 64,000; of equal ratios the first is named
+    # iterations 1, 16,000 ... 64,000; of equal ratios the first is named
     assert small.result.detail == (
-        "in 16 of 16 rows and stages, smallest ratio 0.25 (conv1, iteration 16,000)"
+        "in 20 of 20 rows and stages, smallest ratio 0.25 (conv1, iteration 1)"
     )
     # mean of log10(0.25), log10(2), 0, 0 = (-0.602060 + 0.301030) / 4
     assert small.result.difference == pytest.approx(-0.0752575, abs=1e-6)
     assert missing.result.label == "missing"
-    assert "log10 of each stage's gradient norm" in render.claims_grid([small]).rows[0]
+    assert any("gradient norm times" in cell for cell in render.claims_grid([small]).rows[0])
+
+
+def test_without_weight_norms_gradients_are_not_compared(tmp_path: Path) -> None:
+    """As recipe version 1 recorded them: neither missing from the record nor judged."""
+    fakes = [Fake("plain20"), plain56(0.2, 0.2, 0.2, 0.2, 0.2, weights=None)]
+    small, _ = claims(tmp_path, GRADIENTS, *fakes)
+    assert small.result.label == "missing"
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ METRICS = {
     "train_error": Metric("training error", "%"),
     # Of the responses of the 3x3 layers (Fig. 7).
     "layer_std": Metric("mean std of layer responses"),
-    "gradient_norm": Metric("norm of conv1's gradient", "median over rows"),
+    "gradient_norm": Metric("conv1's gradient norm times its weights' norm", "median over rows"),
     "warmup_ended": Metric("end of the warm-up", "iterations"),
     # Of CIFAR networks' weights.
     "deletion_rise": Metric(

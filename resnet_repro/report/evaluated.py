@@ -38,11 +38,13 @@ CROPS = {CENTER: "center", TEN_CROP: "10", DENSE: "dense"}  # how the command na
 
 
 def unevaluated(run: dict[str, Any], metric: str) -> bool:
-    """Whether a run lacks that metric because nobody evaluated it yet.
+    """Whether a run lacks that metric because nobody measured it.
 
-    One that diverged has nothing to evaluate, and lacks it for that.
+    That is of evaluations still to come, and of the weights' norms, which recipe version 1 did
+    not record. One that diverged has nothing to evaluate, and lacks it for that.
     """
-    return metric in EVALUATED and run["status"] == "done" and math.isnan(run[metric])
+    later = metric in EVALUATED or metric == "gradient_norm"
+    return later and run["status"] == "done" and math.isnan(run[metric])
 
 
 def record_evaluations(record: store.Record) -> list[Evaluation]:

@@ -36,7 +36,7 @@ RUNS = (
     *RESULTS,
     *EVALUATED,  # of evaluations; NaN without
     "layer_std",  # of the responses (Fig. 7), the mean over the 3x3 layers
-    "gradient_norm",  # of the first stage, the median over the rows
+    "gradient_norm",  # times the weights', of the first stage, the median over the rows
     "device",
     "device_name",
     "precision",

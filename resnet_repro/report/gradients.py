@@ -1,4 +1,4 @@
-"""Gradient norms over training, stage by stage, on a logarithmic axis."""
+"""Gradient norms times weight norms over training, stage by stage, on a logarithmic axis."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def gradient_norms(view: View, panels: Sequence[tuple[str, Sequence[str]]]) -> F
     """
     with style():
         figure, axes = new_figure(1.0 + 3.9 * len(panels), 4.4, len(panels))
-        axes[0].set_ylabel("norm of the loss gradient")
+        axes[0].set_ylabel("gradient norm x weight norm")
         for ax, (title, names) in zip(axes, panels, strict=True):
             ax.set_yscale("log")
             if ax is not axes[0]:

@@ -41,7 +41,7 @@ def read_frames(results_dirs: Sequence[Path]) -> Frames:
                 )
     records = list(seen.values())
     layers = _long(records, "layers.csv", schema.LAYERS)
-    gradients = _long(records, "gradients.csv", *schema.GRADIENT_FORMS)
+    gradients = _gradients(records)
     evaluations = [record_evaluations(record) for record in records]
     runs = pd.DataFrame(
         [_run(r, e) for r, e in zip(records, evaluations, strict=True)], columns=list(RUNS)
@@ -69,6 +69,19 @@ def read_frames(results_dirs: Sequence[Path]) -> Frames:
         ),
         ensembles_frame(results_dirs),
     )
+
+
+def _gradients(records: Sequence[store.Record]) -> pd.DataFrame:
+    """Each stage's gradient norm times the norm of its weights.
+
+    A gradient falls as the weights before a batch normalisation grow, in inverse proportion, so
+    that its norm alone tells little. Recipe version 1 recorded no weights; its runs are left out.
+    """
+    norms = _long(records, "gradients.csv", *schema.GRADIENT_FORMS)
+    weights = [f"{stage}_weights" for stage in schema.STAGES]
+    known = norms[norms[weights].notna().any(axis=1)].reset_index(drop=True)
+    products = known[list(schema.STAGES)].to_numpy() * known[weights].to_numpy()
+    return known.drop(columns=weights).assign(**dict(zip(schema.STAGES, products.T, strict=True)))
 
 
 def _counts(results_dirs: Sequence[Path]) -> pd.DataFrame:

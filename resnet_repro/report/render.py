@@ -44,7 +44,7 @@ def _p_text(p: float) -> str:
 def _claimed(metric: str, dataset: str) -> str:
     """What a claim about it compares: of gradients each stage's, by the norms' logarithms."""
     if metric == "gradient_norm":
-        return "log10 of each stage's gradient norm"
+        return "log10 of each stage's gradient norm times its weights' norm"
     return metric_words(metric, dataset)
 
 

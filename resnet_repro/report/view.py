@@ -39,6 +39,9 @@ def make_view(artifact: Artifact, frames: Frames) -> View:
     """
     arms = arms_shown(artifact)
     frames = _studied(frames, studies_wanted(artifact))
+    if any(claim.metric == "gradient_norm" for claim in artifact.claims):
+        known = frames.runs["gradient_norm"].notna()  # recipe version 1 recorded too little
+        frames = dataclasses.replace(frames, runs=frames.runs[known].reset_index(drop=True))
     found = sorted(set(frames.select_runs(arms)["protocol"]))
     order = ["paper", artifact.protocol, "quarter", "short", *found]
     protocol = next((p for p in order if p in found), artifact.protocol)
