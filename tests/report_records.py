@@ -39,6 +39,7 @@ class Fake:
     digest: str = "0" * 64
     warmup_ended: int | None = None
     gradients: tuple[float, ...] = (0.5,) * 5  # norm of each stage, the same in every row
+    bn_statistics: str = "averaged"
     weights: float | None = 1.0  # norm of each stage's weights; None: not recorded
     # evaluation -> top-1 and top-5 error
     evaluations: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
@@ -97,6 +98,8 @@ def _write(results: Path, fake: Fake) -> None:
         recipe={
             "iterations": length,
             "drops": [length // 2, length * 3 // 4],
+            "bn_statistics": fake.bn_statistics,
+            "bn_images": 10_000,
             **({} if crop is None else {"batch_size": 256, "crop": crop}),
         },
         recipe_version=2,

@@ -746,3 +746,18 @@ def test_claims_point_where_the_papers_own_numbers_do(artifact: Artifact) -> Non
     }
     for claim in artifact.claims:
         assert values[claim.higher, claim.metric] > values[claim.lower, claim.metric], claim.text
+
+
+def test_the_notes_say_with_which_statistics_nets_were_tested(tmp_path: Path) -> None:
+    def said(folder: Path, *fakes: Fake) -> str:
+        write(folder, *fakes)
+        lines = table(artifacts.load("table6").artifact, read_frames([folder])).notes
+        [line] = [line for line in lines if line.startswith("Tested with")]
+        return line
+
+    now, first = Fake("resnet20"), Fake("resnet32", protocol="short", bn_statistics="moving")
+    averaged = "Tested with batch normalisation's averages over 10,000 training images"
+    assert said(tmp_path / "one", now) == f"{averaged}."
+    assert said(tmp_path / "both", now, first) == (
+        f"{averaged} (paper); others with its moving averages (short)."
+    )

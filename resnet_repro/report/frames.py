@@ -23,6 +23,7 @@ RESULTS = (  # as result.json has them; NaN for what was not measured
     "best_test_iteration",
     "warmup_ended",
     "half_precision_test_error",
+    "test_error_moving",
 )
 RUNS = (
     *LABELS,
@@ -36,6 +37,7 @@ RUNS = (
     *RESULTS,
     *EVALUATED,  # of evaluations; NaN without
     "layer_std",  # of the responses (Fig. 7), the mean over the 3x3 layers
+    "bn",  # in words, BN's statistics at every test
     "gradient_norm",  # times the weights', of the first stage, the median over the rows
     "device",
     "device_name",

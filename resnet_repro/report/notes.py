@@ -137,6 +137,7 @@ def notes(
             "Difference: recorded minus published ± half of its 95 % interval, "
             "where the spread between seeds is known."
         )
+        lines.append(_statistics(runs))
     for (metric, kind, protocol), spread in spreads.items():
         if spread is not None:
             lines.append(
@@ -215,6 +216,17 @@ def _claims(claims: Sequence[ClaimRow]) -> list[str]:
         for classes, error in chance.items()
     ]
     return lines
+
+
+def _statistics(runs: pd.DataFrame) -> str:
+    """With which statistics of batch normalisation the runs were tested."""
+    protocols: dict[str, list[str]] = {}
+    for words, here in runs.groupby("bn", sort=True):
+        protocols[str(words)] = sort_protocols(here["protocol"])
+    if len(protocols) == 1:
+        return f"Tested with batch normalisation's {next(iter(protocols))}."
+    parts = [f"{words} ({', '.join(under)})" for words, under in protocols.items()]
+    return f"Tested with batch normalisation's {'; others with its '.join(parts)}."
 
 
 def warnings(runs: pd.DataFrame) -> list[str]:

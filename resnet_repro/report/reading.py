@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -115,6 +115,7 @@ def _run(record: store.Record, evaluations: Sequence[Evaluation]) -> dict[str, o
         "parameters": result.parameters,
         **{name: _or_nan(getattr(result, name)) for name in RESULTS},
         **errors_of(evaluations),
+        "bn": _statistics(spec.recipe),
         "device": execution.device,
         "device_name": execution.device_name,
         "precision": "+".join(execution.precisions),
@@ -125,6 +126,13 @@ def _run(record: store.Record, evaluations: Sequence[Evaluation]) -> dict[str, o
         "spec_hash": spec.hash,
         "folder": str(record.folder),
     }
+
+
+def _statistics(recipe: Mapping[str, object]) -> str:
+    if recipe.get("bn_statistics") != "averaged":
+        return "moving averages"
+    images = recipe.get("bn_images")
+    return f"averages over {images:,} training images"
 
 
 def _whole(value: object, where: Path, name: str) -> int:
