@@ -1,8 +1,14 @@
-"""Builds the optional CPU kernels; everything else about the package is in pyproject.toml."""
+"""Builds the optional CPU kernels, and packs what lies beside the package into the wheel.
+
+Everything else about the package is in pyproject.toml.
+"""
 
 import platform
+import shutil
+from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
 
 x86 = platform.machine().lower() in ("x86_64", "amd64")
 
@@ -13,7 +19,29 @@ FLAGS = {
     "avx512": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mfma"],
 }
 
+# From the top of the checkout into resnet_repro/suite (resnet_repro/paths.py). The weights are ten
+# times as large as all the rest, and stay in the repository.
+TRAVELS = ("experiments/*.py", "results/recorded/**/*.json", "results/recorded/**/*.csv")
+
+
+class BuildPy(build_py):
+    """Lets experiment scripts and recorded results travel in the wheel."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return  # they are where they are
+        suite = Path(self.build_lib, "resnet_repro", "suite")
+        shutil.rmtree(suite, ignore_errors=True)
+        for pattern in TRAVELS:
+            for path in Path().glob(pattern):
+                target = suite / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+
+
 setup(
+    cmdclass={"build_py": BuildPy},
     ext_modules=[
         Extension(
             f"resnet_repro.kernels._cpu_{name}",
@@ -25,5 +53,5 @@ setup(
         for name, flags in FLAGS.items()
     ]
     if x86  # not measured on other processors
-    else []
+    else [],
 )

@@ -9,13 +9,11 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from resnet_repro.errors import UserError
+from resnet_repro.paths import EXPERIMENTS
 from resnet_repro.records.metrics import COUNTED, METRICS, OF_ENSEMBLES, OF_RUNS
-
-EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
 
 @dataclass(frozen=True)

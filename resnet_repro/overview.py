@@ -103,7 +103,10 @@ def _data_problems(run: schema.RunId, folder: Path) -> list[str]:
 
 
 def verify(results: Path) -> dict[str, Any]:
-    """Check every finished record below `results`; files of counts and of ensembles are some."""
+    """Check every finished record below `results`; files of counts and of ensembles are some.
+
+    Raises UserError when there is none.
+    """
     checked, found = 0, []
     for run, folder in store.find_runs(results):
         if store.is_done(folder):
@@ -117,6 +120,10 @@ def verify(results: Path) -> dict[str, Any]:
         checked += 1
         name = f"{path.parts[-3]}/ensembles/{path.stem}"
         found += [{"run": name, "problem": text} for text in ensemble_problems(path)]
+    if not checked:
+        raise UserError(
+            f"{results} holds no finished record: give the folder of some as --results-dir"
+        )
     return {"records": checked, "problems": found}
 
 

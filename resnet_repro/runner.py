@@ -18,6 +18,7 @@ from resnet_repro.artifacts import Arm, Artifact
 from resnet_repro.data import SIZES
 from resnet_repro.errors import UserError
 from resnet_repro.models.names import CifarName, parse
+from resnet_repro.paths import LOCAL, RECORDED
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import multiply_adds
 from resnet_repro.train.recipe import (
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
     from resnet_repro.train.distributed import World
     from resnet_repro.train.job import Job
     from resnet_repro.train.sources import Data
-
-ROOT = Path(__file__).resolve().parents[1]
-RECORDED = ROOT / "results" / "recorded"
-LOCAL = ROOT / "results" / "local"
 
 
 @dataclass(frozen=True)

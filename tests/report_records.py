@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from resnet_repro.paths import RECORDED
 from resnet_repro.records import schema, store
-from resnet_repro.records.counts import COMMITTED
 from resnet_repro.records.evaluations import Evaluation, write_ensemble, write_evaluation
 
 LENGTHS = {"paper": 64_000, "quarter": 16_000, "short": 8_000, "demo": 674}
@@ -61,7 +61,7 @@ def counts(results: Path, *networks: str) -> None:
     where = results / "counts"
     where.mkdir(parents=True)
     for name in networks:
-        shutil.copy(COMMITTED / "counts" / f"{name}.json", where)
+        shutil.copy(RECORDED / "counts" / f"{name}.json", where)
 
 
 def imagenet(arm: str, *errors: float, **changes: object) -> Fake:

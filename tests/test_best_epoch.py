@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnet_repro import artifacts, runner
+from resnet_repro import artifacts, paths
 from resnet_repro.errors import UserError
 from resnet_repro.report.best_epoch import arm_runs, best_epoch_gain
 from resnet_repro.report.reading import read_frames
@@ -84,7 +84,7 @@ def test_its_table_claims_nothing(tmp_path: Path) -> None:
 
 
 def test_committed_runs_gain_what_their_results_say() -> None:
-    frames = read_frames([runner.RECORDED])
+    frames = read_frames([paths.RECORDED])
     view = make_view(BEST.artifact, frames)
     gains = {one.network: [best_epoch_gain(run) for run in one.runs] for one in arm_runs(view)}
     assert gains

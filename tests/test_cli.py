@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from resnet_repro import artifacts, runner
+from resnet_repro import __version__, artifacts, runner
 from resnet_repro.cli import main
 from resnet_repro.errors import UserError
 from resnet_repro.records import store
@@ -327,3 +327,12 @@ def test_labels_that_would_leave_the_results_folder_are_refused(tmp_path: Path) 
         request = runner.Request(artifact, changes=(("mean", value),), results=tmp_path)
         with pytest.raises(UserError):
             runner.plan(request, "cpu")
+
+
+def test_verify_of_nothing_is_an_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "holds no finished record" in fails(capsys, "verify", "--results-dir", str(tmp_path))
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"resnet-repro {__version__}\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from resnet_repro import artifacts, overview, runner
+from resnet_repro import artifacts, overview, paths
 from resnet_repro.report.copies import copies_texts
 from resnet_repro.report.figures import plotted_digest, stored_digest
 from resnet_repro.report.frames import Frames
@@ -21,11 +21,11 @@ from tests.conftest import REPO
 
 @pytest.fixture(scope="module")
 def frames() -> Frames:
-    return read_frames([runner.RECORDED])
+    return read_frames([paths.RECORDED])
 
 
 def test_every_committed_record_is_sound() -> None:
-    found = overview.verify(runner.RECORDED)
+    found = overview.verify(paths.RECORDED)
     assert found["records"] > 0
     assert found["problems"] == []
 
@@ -53,7 +53,7 @@ def test_the_committed_table_of_copies_is_that_of_the_records(frames: Frames) ->
 
 def test_the_committed_results_page_is_that_of_the_records(frames: Frames) -> None:
     path = REPO / "docs" / "results.md"
-    assert path.read_text() == results_page(path, [runner.RECORDED], frames, REPO / "figures")
+    assert path.read_text() == results_page(path, [paths.RECORDED], frames, REPO / "figures")
 
 
 def test_no_figure_is_left_over(frames: Frames) -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from resnet_repro import overview
 from resnet_repro.errors import UserError
+from resnet_repro.paths import RECORDED
 from resnet_repro.records import schema, store
-from resnet_repro.records.counts import COMMITTED, multiply_adds, read_count
+from resnet_repro.records.counts import multiply_adds, read_count
 from resnet_repro.records.evaluations import (
     Evaluation,
     ensemble_path,
@@ -193,7 +194,7 @@ def test_gradients_have_the_stages_of_their_network(tmp_path: Path) -> None:
 
 
 def test_multiply_adds_are_those_committed_scaled_by_the_area() -> None:
-    count = read_count(COMMITTED / "counts" / "resnet34-A.json").multiply_adds
+    count = read_count(RECORDED / "counts" / "resnet34-A.json").multiply_adds
     assert multiply_adds("resnet34-A") == multiply_adds("resnet34-A", 224) == count
     assert multiply_adds("resnet34-A", 112) == round(count / 4)
     assert multiply_adds("resnet20", 32) == multiply_adds("resnet20")

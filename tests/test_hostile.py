@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from resnet_repro import artifacts, overview, runner
+from resnet_repro import artifacts, overview, paths, runner
 from resnet_repro.cli import main
 from resnet_repro.data import cifar10, image_statistics, load
 from resnet_repro.data.cifar10_forms import ARCHIVE, BATCHES_FOLDER
@@ -418,7 +418,7 @@ def test_no_corruption_of_counts_gives_anything_but_a_named_problem(
 ) -> None:
     results = tmp_path_factory.mktemp("counts") / "results"
     (results / "counts").mkdir(parents=True)
-    shutil.copy(runner.RECORDED / "counts" / "resnet50.json", results / "counts")
+    shutil.copy(paths.RECORDED / "counts" / "resnet50.json", results / "counts")
     corrupt(results / "counts" / "resnet50.json", *corruption)
     found = overview.verify(results)["problems"]
     try:
@@ -445,7 +445,7 @@ def test_no_corruption_of_a_study_is_believed(
 ) -> None:
     results = tmp_path_factory.mktemp("study") / "results"
     place = Path("cifar10") / "plain20" / "short" / "seed0"
-    shutil.copytree(runner.RECORDED / place, results / place)
+    shutil.copytree(paths.RECORDED / place, results / place)
     path = evaluations.evaluation_path(results / place, name)
     before = parsed(path)
     corrupt(path, *corruption)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from resnet_repro import artifacts, runner
+from resnet_repro import artifacts, paths, runner
 from resnet_repro.report import plain, render
 from resnet_repro.report.claim_curves import at_chance
 from resnet_repro.report.claims import ClaimRow
@@ -191,7 +191,7 @@ def test_what_was_quoted_is_not_beaten_by_another_protocol(tmp_path: Path) -> No
 
 def test_152_layers_cost_less_than_vgg() -> None:
     table1 = artifacts.load("table1").artifact
-    found = table(table1, read_frames([runner.RECORDED])).claims
+    found = table(table1, read_frames([paths.RECORDED])).claims
     assert [row.result.label for row in found] == ["holds", "holds"]
     assert [(row.claim.higher, row.claim.lower) for row in found] == [
         ("vgg16", "resnet152"),

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnet_repro import artifacts, runner
+from resnet_repro import artifacts, paths
 from resnet_repro.errors import UserError
 from resnet_repro.records import schema, store
 from resnet_repro.records.evaluations import Evaluation, write_evaluation
@@ -256,7 +256,7 @@ def test_a_value_counts_in_its_best_state(tmp_path: Path) -> None:
 
 # --- Networks
 
-COUNTS = sorted((runner.RECORDED / "counts").glob("*.json"))
+COUNTS = sorted((paths.RECORDED / "counts").glob("*.json"))
 DRAWN = [path for path in COUNTS if not path.stem.endswith("-v1.5")]  # halved elsewhere
 
 
@@ -294,7 +294,7 @@ def test_layers_that_do_not_sum_to_the_count_are_refused(tmp_path: Path) -> None
 
 
 def _count(name: str) -> Path:
-    return runner.RECORDED / "counts" / f"{name}.json"
+    return paths.RECORDED / "counts" / f"{name}.json"
 
 
 def test_every_layer_of_fig_3_is_drawn(found: Found) -> None:
@@ -356,7 +356,7 @@ def test_nothing_on_the_page_is_in_one_language_only(tmp_path: Path) -> None:
         *(Fake(n, 5.0, protocol="demo", dataset="digits") for n in ("plain20-w8", "plain56-w8")),
     ]
     write(tmp_path / "recorded", *fakes)
-    places = [tmp_path / "recorded", runner.RECORDED]
+    places = [tmp_path / "recorded", paths.RECORDED]
     for number, results in enumerate(places):
         page = tmp_path / f"{number}.html"
         write_report([results], tmp_path / "figures", tmp_path / "tables", page=page)

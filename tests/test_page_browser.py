@@ -17,7 +17,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
-from resnet_repro import runner
+from resnet_repro import paths
 from resnet_repro.report.write import write_report
 from tests.report_records import Fake, write
 
@@ -101,7 +101,7 @@ class Browser:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
     write(folder / "recorded", *FAKES)
-    shutil.copytree(runner.RECORDED / "counts", folder / "recorded" / "counts")
+    shutil.copytree(paths.RECORDED / "counts", folder / "recorded" / "counts")
     path = folder / "report.html"
     write_report([folder / "recorded"], folder / "figures", folder / "tables", NAMES, page=path)
     return path

@@ -23,12 +23,12 @@ from resnet_repro.errors import UserError
 from resnet_repro.models.construct import construct
 from resnet_repro.models.describe import describe
 from resnet_repro.paper.published import published_for
+from resnet_repro.paths import RECORDED
 from resnet_repro.records.counts import find_counts, read_count
 from resnet_repro.report.figures import plotted_digest
 from resnet_repro.report.reading import read_frames
 from resnet_repro.report.tables import Row, table
 from resnet_repro.report.view import make_view
-from resnet_repro.runner import RECORDED
 from tests.report_records import Fake, write
 
 ROOT = Path(__file__).resolve().parents[1]

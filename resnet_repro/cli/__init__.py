@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from resnet_repro import __version__
 from resnet_repro.cli import looking, running, studying, testing, watching
 from resnet_repro.errors import UserError
 
@@ -33,6 +34,21 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"resnet-repro {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """What holds for every command."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from resnet_repro import overview, runner
+from resnet_repro import overview, paths
 from resnet_repro.cli.options import (
     AsJson,
     DataRoot,
@@ -21,9 +21,9 @@ from resnet_repro.errors import UserError
 from resnet_repro.records.files import write_atomic
 
 
-def list_command(results_dir: Results = runner.LOCAL, as_json: AsJson = False) -> None:
+def list_command(results_dir: Results = paths.LOCAL, as_json: AsJson = False) -> None:
     """The artifacts, and what is recorded of each."""
-    found = overview.list_artifacts([runner.RECORDED, results_dir])
+    found = overview.list_artifacts([paths.RECORDED, results_dir])
     if as_json:
         print_json(found)
         return
@@ -51,7 +51,7 @@ def describe(
     print_rows(console(), f"{network}, one {shape} image", *stage_rows(found))
 
 
-def status(results_dir: Results = runner.LOCAL, as_json: AsJson = False) -> None:
+def status(results_dir: Results = paths.LOCAL, as_json: AsJson = False) -> None:
     """Every run in your results folder and how far it is."""
     found = overview.status(results_dir)
     if as_json:
@@ -60,14 +60,14 @@ def status(results_dir: Results = runner.LOCAL, as_json: AsJson = False) -> None
     print_rows(console(), "Runs", *status_rows(found))
 
 
-def compare(artifact: str, results_dir: Results = runner.LOCAL, as_json: AsJson = False) -> None:
+def compare(artifact: str, results_dir: Results = paths.LOCAL, as_json: AsJson = False) -> None:
     """Published, recorded and yours, side by side."""
     from resnet_repro.report.write import compare_json, compare_rows
 
     if as_json:
-        print_json({"artifact": artifact, **compare_json(artifact, runner.RECORDED, results_dir)})
+        print_json({"artifact": artifact, **compare_json(artifact, paths.RECORDED, results_dir)})
         return
-    columns, rows, lines = compare_rows(artifact, runner.RECORDED, results_dir)
+    columns, rows, lines = compare_rows(artifact, paths.RECORDED, results_dir)
     out = console()
     print_rows(out, artifact, columns, rows)
     for line in lines:
@@ -80,9 +80,9 @@ def report(
     ] = None,
     results_dir: Annotated[
         Path, typer.Option(metavar="DIR", help="Records to report on.")
-    ] = runner.RECORDED,
-    figures_dir: Annotated[Path, typer.Option(metavar="DIR")] = runner.ROOT / "figures",
-    tables_dir: Annotated[Path, typer.Option(metavar="DIR")] = runner.ROOT / "results" / "tables",
+    ] = paths.RECORDED,
+    figures_dir: Annotated[Path, typer.Option(metavar="DIR")] = paths.FIGURES,
+    tables_dir: Annotated[Path, typer.Option(metavar="DIR")] = paths.TABLES,
     page: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The HTML page; report.html beside the tables' folder."),
@@ -114,7 +114,7 @@ def report(
 def verify(
     results_dir: Annotated[
         Path, typer.Option(metavar="DIR", help="Records to check.")
-    ] = runner.RECORDED,
+    ] = paths.RECORDED,
     as_json: AsJson = False,
 ) -> None:
     """Check every finished record: schema, hashes, completeness, agreement."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from resnet_repro import artifacts, overview, runner
+from resnet_repro import artifacts, overview, paths, runner
 from resnet_repro.cli.options import (
     CACHE,
     Cache,
@@ -68,7 +68,7 @@ def run(
     kernels: Annotated[Switch, typer.Option(help="Own CPU kernels.")] = "auto",
     compile: Annotated[Switch, typer.Option(help="Compile the networks' blocks.")] = "auto",
     graph: Annotated[Switch, typer.Option(help="A step as one CUDA graph.")] = "auto",
-    results_dir: Results = runner.LOCAL,
+    results_dir: Results = paths.LOCAL,
     figures_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Default: figures in the results folder.")
     ] = None,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from resnet_repro import runner
+from resnet_repro import paths
 from resnet_repro.cli.options import Results, console
 from resnet_repro.errors import UserError
 from resnet_repro.records import store
@@ -25,7 +25,7 @@ def watch(
             help="dataset/arm/protocol/seedK or a record's folder; the newest under way if not.",
         ),
     ] = None,
-    results_dir: Results = runner.LOCAL,
+    results_dir: Results = paths.LOCAL,
 ) -> None:
     """Follow a run: its curves beside the paper's at the same iteration. Ctrl-C leaves."""
     folder = find(run, results_dir)

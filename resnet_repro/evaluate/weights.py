@@ -20,6 +20,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from resnet_repro import paths
 from resnet_repro.data.cifar10_forms import one_line
 from resnet_repro.data.image_statistics import Statistics
 from resnet_repro.errors import UserError
@@ -144,6 +145,12 @@ def kept_weights(record: store.Record) -> Path:
     """A record's file of weights. Raises UserError when there is none, or it was changed."""
     path = record.folder / "weights.safetensors"
     if not path.is_file():
+        if paths.INSTALLED and path.is_relative_to(paths.RECORDED):
+            place = path.relative_to(paths.ROOT)
+            raise UserError(
+                f"recorded weights are not part of the installed package: take {place} from the "
+                "project's repository"
+            )
         cifar = isinstance(parse(record.spec.network), CifarName)
         kept = f"; give seed 0 of a network of up to {WEIGHTS_MAX_DEPTH} layers" if cifar else ""
         raise UserError(f"{record.folder} keeps no weights: {path.name} is not there{kept}")

@@ -12,9 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from resnet_repro.errors import UserError
+from resnet_repro.paths import RECORDED
 from resnet_repro.records.files import read_json
-
-COMMITTED = Path(__file__).resolve().parents[2] / "results" / "recorded"
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def read_counts(folders: Sequence[Path]) -> list[Count]:
 
 
 @lru_cache(maxsize=64)
-def multiply_adds(network: str, crop: int | None = None, results: Path = COMMITTED) -> int | None:
+def multiply_adds(network: str, crop: int | None = None, results: Path = RECORDED) -> int | None:
     """A network's multiply-adds on one image, forward, by its committed count; None without one.
 
     crop: side of the image in pixels, where it is another than the counted one. The count is

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from resnet_repro.paths import INSTALLED, ROOT
+
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
 
 
@@ -20,20 +22,22 @@ def utc_now() -> str:
 def commit() -> tuple[str, bool]:
     """The commit of this source tree and whether tracked files differ from it.
 
-    A copy without git names its commit in RESNET_REPRO_COMMIT; otherwise it is `unknown`.
+    A copy without git names its commit in RESNET_REPRO_COMMIT, an installed package its version;
+    otherwise it is `unknown`.
     """
     told = os.environ.get("RESNET_REPRO_COMMIT")
     if told:
         return told, False
-    root = Path(__file__).resolve().parents[2]
+    if INSTALLED:
+        return f"package {metadata.version('resnet-repro')}", False
 
     def git(*words: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True
+            ["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True
         ).stdout.strip()
 
     try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != root:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != ROOT:
             return "unknown", False
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.CalledProcessError):

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from resnet_repro import paths
 from resnet_repro.errors import UserError
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import read_count
@@ -92,6 +93,8 @@ def _files(record: store.Record) -> Iterator[str]:
     """Every file the result names is there and unchanged, and it names every table."""
     for name, digest in record.result.files.items():
         path = record.folder / name
+        if _stays_behind(path):
+            continue
         if Path(name).name != name or not path.is_file():
             yield f"{path}: named in result.json and not there"
         elif store.file_digest(path) != digest:
@@ -99,6 +102,12 @@ def _files(record: store.Record) -> Iterator[str]:
     for name in TABLES:
         if name not in record.result.files:
             yield f"{record.folder / 'result.json'}: does not name {name}"
+
+
+def _stays_behind(path: Path) -> bool:
+    """Whether it is recorded weights, which do not travel in an installed package."""
+    recorded = paths.INSTALLED and path.is_relative_to(paths.RECORDED)
+    return recorded and path.name == "weights.safetensors" and not path.exists()
 
 
 def _metrics(record: store.Record, rows: list[dict[str, float]]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from resnet_repro.artifacts import EXPERIMENTS
+from resnet_repro.paths import RECORDED
 from resnet_repro.records import schema, store
 from resnet_repro.records.files import write_atomic
 from resnet_repro.records.metrics import METRICS
@@ -36,7 +36,7 @@ __all__ = ["run_anchor", "write_page"]
 
 SCRIPTS = ("vendor/uPlot.iife.min.js", "lines.js", "tips.js", "charts.js", "tables.js", "page.js")
 STYLES = ("vendor/uPlot.min.css", "page.css")
-COUNTS = EXPERIMENTS.parent / "results" / "recorded" / "counts"
+COUNTS = RECORDED / "counts"
 
 _PARTS = re.compile(r"(\d+)")
 
