@@ -30,7 +30,7 @@ report: $(VENV)/.ready
 	$(RUN) -m resnet_repro report --readme README.md \
 		--readme README.zh-CN.md --results-page docs/results.md
 
-$(VENV)/.ready: requirements.txt pyproject.toml setup.py $(wildcard resnet_repro/kernels/*.cpp)
+$(VENV)/.ready: requirements.txt pyproject.toml setup.py $(wildcard resnet_repro/kernels/*.cpp resnet_repro/kernels/*.h)
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install -q --disable-pip-version-check -r requirements.txt
 	touch $@

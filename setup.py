@@ -46,6 +46,7 @@ setup(
         Extension(
             f"resnet_repro.kernels._cpu_{name}",
             ["resnet_repro/kernels/winograd.cpp", "resnet_repro/kernels/batch_norm_relu.cpp"],
+            depends=["resnet_repro/kernels/vectors.h"],  # and so part of a source distribution
             extra_compile_args=["-O3", *flags, "-fopenmp"],
             extra_link_args=["-fopenmp"],
             optional=True,  # without a compiler PyTorch's own operations are used

@@ -69,25 +69,90 @@ def with_gradients(
     return [out.detach(), *torch.autograd.grad(out, leaves, dy.to(dtype))]
 
 
-@each_set
-@given(shapes)
-def test_the_convolution_and_its_gradients(
-    instructions: str, shape: tuple[int, int, int, int, int]
+def check_convolution(
+    shape: tuple[int, int, int, int, int], dtype: torch.dtype, instructions: str, threads: int
 ) -> None:
+    """By the definition in float64: off by 1e-4 of the values' size, and bf16's rounding of maps.
+
+    The weights and their gradient are float32 whatever the maps are.
+    """
     n, c, k, h, w = shape
+    x, weight = randn(n, c, h, w).to(dtype), randn(k, c, 3, 3, seed=1)
+    dy = randn(n, k, h, w, seed=2).to(dtype)
 
     def by_definition(x: Tensor, weight: Tensor) -> Tensor:
         return F.conv2d(x, weight, padding=1)
 
-    arguments = [randn(n, c, h, w), randn(k, c, 3, 3, seed=1)]
-    dy = randn(n, k, h, w, seed=2)
+    leaves = [x.requires_grad_(), weight.requires_grad_()]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with library.computing_with(instructions):
+            out = _Convolution.apply(*leaves)  # type: ignore[no-untyped-call, unused-ignore]
+            ours = [out.detach(), *torch.autograd.grad(out, leaves, dy)]
+    finally:
+        torch.set_num_threads(before)
+    exact = with_gradients(by_definition, leaves, dy, torch.float64)
+    for got, value, kind in zip(ours, exact, (dtype, dtype, torch.float32), strict=True):
+        assert got.shape == value.shape
+        assert got.dtype == kind
+        assert got.is_contiguous(memory_format=torch.channels_last)
+        stored = 0 if kind == torch.float32 else ROUNDING[kind]
+        rms = value.square().mean().sqrt()
+        assert ((got.double() - value).abs() <= 1e-4 * rms + stored * value.abs()).all()
+
+
+@each_set
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@given(shapes)
+def test_the_convolution_and_its_gradients(
+    instructions: str, dtype: torch.dtype, shape: tuple[int, int, int, int, int]
+) -> None:
+    check_convolution(shape, dtype, instructions, 1)
+
+
+@each_set
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("size", [(7, 5), (1, 1), (33, 31)])
+@pytest.mark.parametrize("channels", [8, 16, 24, 32, 64])
+def test_the_convolution_at_many_channels_and_sizes(
+    channels: int, size: tuple[int, int], dtype: torch.dtype, instructions: str
+) -> None:
+    for out, threads in itertools.product((channels, 16, 40), (1, 2)):
+        check_convolution((3, channels, out, *size), dtype, instructions, threads)
+
+
+@each_set
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_convolution_hides_nothing_that_is_not_finite(
+    value: float, dtype: torch.dtype, instructions: str
+) -> None:
+    x, weight = randn(3, 16, 9, 9).to(dtype), randn(16, 16, 3, 3, seed=1)
+    x[1, 5, 4, 4] = value
+    leaves = [x.requires_grad_(), weight.requires_grad_()]
     with library.computing_with(instructions):
-        ours = with_gradients(_Convolution.apply, arguments, dy, torch.float32)
-    for got, exact in zip(
-        ours, with_gradients(by_definition, arguments, dy, torch.float64), strict=True
-    ):
-        assert got.shape == exact.shape
-        assert away(got, exact) < 1e-4
+        out = _Convolution.apply(*leaves)  # type: ignore[no-untyped-call, unused-ignore]
+        _, dweight = torch.autograd.grad(out, leaves, torch.ones_like(out))
+    assert not out[1, :, 3:6, 3:6].isfinite().any()
+    assert out[0::2].isfinite().all()
+    assert not dweight[:, 5].isfinite().any()
+
+
+@built
+@torch.no_grad()
+def test_under_autocast_maps_are_bf16_and_weights_are_not() -> None:
+    convolution = WinogradConv2d(16, 16, 3, padding=1, bias=False)
+    x = randn(2, 16, 8, 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        ours = convolution(x)
+        assert torch.equal(ours, convolution(x.bfloat16()))
+    assert ours.dtype == torch.bfloat16
+    assert torch.equal(ours, convolution(x.bfloat16().float()).bfloat16())
+    with pytest.raises(RuntimeError, match="BFloat16"):  # as PyTorch's, without autocast
+        convolution(x.bfloat16())
+    with torch.autocast("cpu", dtype=torch.float16):
+        assert convolution(x).dtype == torch.float16
 
 
 # Unit roundoffs, and the terms of the longest sum that is taken in float32 before it goes on in
@@ -396,19 +461,30 @@ def test_a_networks_step(network: str) -> None:
     """The gradients of one step are float64's, but for a few ReLUs that rounding switches."""
     x, labels = randn(16, 3, 32, 32), torch.arange(16) % 10
 
-    def gradients(model: nn.Module) -> dict[str, Tensor]:
+    def gradients(model: nn.Module, autocast: bool = False) -> dict[str, Tensor]:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
         dtype = next(model.parameters()).dtype
-        F.cross_entropy(model(x.to(dtype)), labels).backward()
+        with torch.autocast("cpu", enabled=autocast):
+            loss = F.cross_entropy(model(x.to(dtype)), labels)
+        loss.backward()
         return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
-    fast = build(network)
-    kernels.use_winograd(fast)
-    assert WinogradConv2d in {type(m) for m in fast.modules()}
-    exact, ours = gradients(build(network).double()), gradients(fast)
+    def with_kernels() -> nn.Module:
+        model = build(network)
+        kernels.use_winograd(model)
+        assert WinogradConv2d in {type(m) for m in model.modules()}
+        return model
+
+    exact, ours = gradients(build(network).double()), gradients(with_kernels())
     assert ours.keys() == exact.keys()
     for name, value in exact.items():
         assert (ours[name] - value).norm() < 0.03 * value.norm(), name
+
+    def off(found: dict[str, Tensor]) -> float:
+        return sum(float((found[k] - v).norm() / v.norm()) for k, v in exact.items())
+
+    # Bf16's rounding of the maps makes nearly all of what either is off.
+    assert off(gradients(with_kernels(), True)) < 1.1 * off(gradients(build(network), True))
 
 
 @built

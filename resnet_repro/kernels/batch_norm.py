@@ -13,11 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from resnet_repro.kernels.library import LANES, available, call
-
-
-def _last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
+from resnet_repro.kernels.library import LANES, available, call, last
 
 
 def _sizes(x: Tensor, chunks: int) -> tuple[int, int, int, bool]:
@@ -38,8 +34,8 @@ class _BatchNormReLU(torch.autograd.Function):
         eps: float,
         chunk: int,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        x, weight, bias = _last(x), weight.contiguous(), bias.contiguous()
-        residual = None if residual is None else _last(residual)
+        x, weight, bias = last(x), weight.contiguous(), bias.contiguous()
+        residual = None if residual is None else last(residual)
         out = torch.empty_like(x, memory_format=torch.channels_last)
         means = weight.new_empty((len(x) // chunk, len(weight)))
         variances = torch.empty_like(means)
@@ -58,7 +54,7 @@ class _BatchNormReLU(torch.autograd.Function):
     @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
     def backward(ctx: Any, dout: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, bias, means, variances, out = ctx.saved_tensors
-        dout, dx = _last(dout), torch.empty_like(x, memory_format=torch.channels_last)
+        dout, dx = last(dout), torch.empty_like(x, memory_format=torch.channels_last)
         dresidual = None if out is None else torch.empty_like(dx)
         dweight, dbias = torch.empty_like(weight), torch.empty_like(bias)
         call(

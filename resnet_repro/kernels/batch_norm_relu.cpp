@@ -10,15 +10,15 @@
 //
 // Sums run in an order that depends on the shapes and the number of threads alone.
 
-#include <immintrin.h>
 #include <omp.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <new>
 #include <vector>
+
+#include "vectors.h"
 
 namespace {
 
@@ -28,44 +28,12 @@ constexpr int64_t BLOCK = 4096;
 // addition.
 constexpr int SUMS = 4;
 
-// Vectors of LANES floats and of their bits, and of bfloat16, the upper halves of these.
-template <int LANES>
-struct Types;
-
-template <>
-struct Types<8> {
-  typedef float Float __attribute__((vector_size(32)));
-  typedef uint32_t Bits __attribute__((vector_size(32)));
-  typedef __m128i Halves;
-  static Bits widen(Halves h) { return reinterpret_cast<Bits>(_mm256_cvtepu16_epi32(h)); }
-  static Halves narrow(Bits bits) {
-    const __m256i v = reinterpret_cast<__m256i>(bits);
-    return _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packus_epi32(v, v), 0x08));
-  }
-};
-
-#ifdef __AVX512F__
-template <>
-struct Types<16> {
-  typedef float Float __attribute__((vector_size(64)));
-  typedef uint32_t Bits __attribute__((vector_size(64)));
-  typedef __m256i Halves;
-  static Bits widen(Halves h) {
-    return reinterpret_cast<Bits>(_mm512_maskz_cvtepu16_epi32(0xffff, h));
-  }
-  static Halves narrow(Bits bits) {
-    return _mm512_maskz_cvtepi32_epi16(0xffff, reinterpret_cast<__m512i>(bits));
-  }
-};
-#endif
-
 // WIDTH vectors of LANES channels, side by side in a row: the wider, the fewer jumps in memory.
-// `load` and `store` are for tensors, of bfloat16 or else of floats.
-template <bool BF16, int LANES, int WIDTH>
+// `load` and `store` are for tensors of `Element`.
+template <typename Element, int LANES, int WIDTH>
 struct Tile {
-  using In = Types<LANES>;
+  using In = Vector<LANES>;
   using Float = typename In::Float;
-  using Bits = typename In::Bits;
   static constexpr int CHANNELS = LANES * WIDTH;
   static constexpr int UNROLL = SUMS / WIDTH;  // rows at a time
 
@@ -78,31 +46,16 @@ struct Tile {
     return tile;
   }
   static Tile floats(const float* from) {
-    return of([=](int i) {
-      Float vector;
-      std::memcpy(&vector, from + LANES * i, sizeof vector);
-      return vector;
-    });
+    return of([=](int i) { return In::load(from + LANES * i); });
   }
   void put(float* to) const {
-    for (int i = 0; i < WIDTH; ++i) std::memcpy(to + LANES * i, &v[i], sizeof v[i]);
+    for (int i = 0; i < WIDTH; ++i) In::store(to + LANES * i, v[i]);
   }
   static Tile load(const void* tensor, int64_t at) {
-    if constexpr (!BF16) return floats(static_cast<const float*>(tensor) + at);
-    return of([=](int i) {
-      typename In::Halves halves;
-      std::memcpy(&halves, static_cast<const uint16_t*>(tensor) + at + LANES * i, sizeof halves);
-      return reinterpret_cast<Float>(In::widen(halves) << 16);
-    });
+    return of([=](int i) { return In::load(static_cast<const Element*>(tensor) + at + LANES * i); });
   }
   void store(void* tensor, int64_t at) const {
-    if constexpr (!BF16) return put(static_cast<float*>(tensor) + at);
-    for (int i = 0; i < WIDTH; ++i) {  // to nearest even; NaN stays NaN
-      const Bits bits = reinterpret_cast<Bits>(v[i]);
-      const Bits rounded = bits + 0x7fff + ((bits >> 16) & 1);
-      const auto halves = In::narrow((v[i] == v[i] ? rounded : bits | 0x400000) >> 16);
-      std::memcpy(static_cast<uint16_t*>(tensor) + at + LANES * i, &halves, sizeof halves);
-    }
+    for (int i = 0; i < WIDTH; ++i) In::store(static_cast<Element*>(tensor) + at + LANES * i, v[i]);
   }
   // The tile where `y` is positive or NaN, else 0: ReLU, and its gradient, that hide no NaN.
   Tile where_positive(const Tile& y) const {
@@ -227,21 +180,21 @@ void make_affine(int64_t channels, double eps, const float* gamma, const float* 
 }
 
 // Calls `kernel` with a tile of the type to compute with.
-template <bool BF16, typename Kernel>
+template <typename Element, typename Kernel>
 void with_tile(int64_t channels, Kernel kernel) {
 #ifdef __AVX512F__
-  if (channels % 64 == 0) return kernel(Tile<BF16, 16, 4>());
-  if (channels % 32 == 0) return kernel(Tile<BF16, 16, 2>());
-  if (channels % 16 == 0) return kernel(Tile<BF16, 16, 1>());
+  if (channels % 64 == 0) return kernel(Tile<Element, 16, 4>());
+  if (channels % 32 == 0) return kernel(Tile<Element, 16, 2>());
+  if (channels % 16 == 0) return kernel(Tile<Element, 16, 1>());
 #else
-  if (channels % 16 == 0) return kernel(Tile<BF16, 8, 2>());
+  if (channels % 16 == 0) return kernel(Tile<Element, 8, 2>());
 #endif
-  kernel(Tile<BF16, 8, 1>());
+  kernel(Tile<Element, 8, 1>());
 }
 
 template <typename Kernel>
 int run(bool bf16, int64_t channels, Kernel kernel) try {
-  bf16 ? with_tile<true>(channels, kernel) : with_tile<false>(channels, kernel);
+  bf16 ? with_tile<BFloat16>(channels, kernel) : with_tile<float>(channels, kernel);
   return 0;
 } catch (const std::bad_alloc&) {
   return 1;

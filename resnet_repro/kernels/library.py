@@ -21,8 +21,8 @@ INSTRUCTION_SETS = ("AVX512", "AVX2")  # the best first; PyTorch's names
 
 _POINTER, _WHOLE, _REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
 _SIGNATURES = {
-    "winograd_convolution": [*[_POINTER] * 3, *[_WHOLE] * 5],
-    "winograd_weight_gradient": [*[_POINTER] * 3, *[_WHOLE] * 5],
+    "winograd_convolution": [*[_POINTER] * 3, *[_WHOLE] * 7],
+    "winograd_weight_gradient": [*[_POINTER] * 3, *[_WHOLE] * 6],
     "batch_norm_relu": [*[_POINTER] * 7, *[_WHOLE] * 4, _REAL],
     "batch_norm_relu_gradient": [*[_POINTER] * 11, *[_WHOLE] * 4, _REAL],
 }
@@ -75,6 +75,11 @@ def computing_with(instructions: str) -> Iterator[None]:
         yield
     finally:
         _asked.pop()
+
+
+def last(x: Tensor) -> Tensor:
+    """The same values with the channels last in memory."""
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def call(name: str, *arguments: Tensor | int | float | None) -> None:

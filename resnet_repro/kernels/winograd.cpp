@@ -1,13 +1,14 @@
-// 3x3 convolution, stride 1, padding 1, in float32 by Winograd's F(4x4, 3x3), and its gradient
-// with respect to the weights. Tensors are (n, h, w, channels) in memory; channels are multiples
-// of 8. Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015), section 4.2.
+// 3x3 convolution, stride 1, padding 1, by Winograd's F(4x4, 3x3), and its gradients. Tensors are
+// (n, h, w, channels) in memory, float32 or bfloat16 (`Element`), weights (k, 3, 3, c) float32;
+// channels are multiples of 8. All arithmetic is float32.
+// Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015), section 4.2.
 //
 // Four by four outputs need a tile d of six by six inputs. With the matrices B, G, A below,
 //     y = A^T [ (G w G^T) * (B^T d B) ] A          (* point by point, summed over channels)
 // has 36 multiplications where the definition has 144, and summing over channels makes each of
 // the 36 points a matrix product. The gradient of that with respect to w is
 //     dw = G^T [ sum over tiles of (B^T d B) * (A dy A^T) ] G.
-// G is applied in Python. A block of tiles at a time goes through all steps, in the cache.
+// A block of tiles at a time goes through all steps, in the cache.
 //
 // Sums run in an order that depends on the shapes and the number of threads alone.
 
@@ -17,6 +18,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+
+#include "vectors.h"
 
 namespace {
 
@@ -50,17 +53,14 @@ float* room_for(int64_t floats) {
 }
 
 // Everything for vectors of so many floats.
-template <int LANES>
+template <int LANES, typename Element>
 struct Winograd {
-typedef float Vec __attribute__((vector_size(4 * LANES)));
-typedef float Unaligned __attribute__((vector_size(4 * LANES), aligned(4)));
+using In = Vector<LANES>;
+using Vec = typename In::Float;
 
 // Rows of a micro-kernel's tile of accumulators, two vectors wide: 12 of the 16 registers of
 // AVX2, 24 of the 32 of AVX-512.
 static constexpr int ROWS = LANES == 16 ? 12 : 6;
-
-static inline Vec load(const float* from) { return *reinterpret_cast<const Unaligned*>(from); }
-static inline void store(float* to, Vec v) { *reinterpret_cast<Unaligned*>(to) = v; }
 
 // The transforms in one direction. `get(i)` is the i-th value, `put(i, v)` takes the i-th result.
 
@@ -101,30 +101,102 @@ static inline void gradient_points(Get get, Put put) {
   put(5, y3);
 }
 
+// G w, three to six.
+template <typename Get, typename Put>
+static inline void weight_points(Get get, Put put) {
+  const Vec w0 = get(0), w1 = get(1), w2 = get(2);
+  const Vec a = (w0 + w2) * (1 / 6.0f), b = w1 * (1 / 6.0f);
+  const Vec c = (w0 + 4.0f * w2) * (1 / 24.0f), e = w1 * (1 / 12.0f);
+  put(0, 0.25f * w0);
+  put(1, -a - b);
+  put(2, b - a);
+  put(3, c + e);
+  put(4, c - e);
+  put(5, w2);
+}
+
+// G^T s, six to three.
+template <typename Get, typename Put>
+static inline void weight_pixels(Get get, Put put) {
+  const Vec s0 = get(0), s1 = get(1), s2 = get(2), s3 = get(3), s4 = get(4), s5 = get(5);
+  const Vec a = (s1 + s2) * (1 / 6.0f), b = s3 + s4;
+  put(0, 0.25f * s0 - a + b * (1 / 24.0f));
+  put(1, (s2 - s1) * (1 / 6.0f) + (s3 - s4) * (1 / 12.0f));
+  put(2, b * (1 / 6.0f) - a + s5);
+}
+
 // SIDE by SIDE pixels of eight channels from (top, left), zero outside the image.
 template <int SIDE>
-static inline void gather(const float* image, const Shape& s, int64_t channels, int64_t top, int64_t left,
+static inline void gather(const Element* image, const Shape& s, int64_t channels, int64_t top, int64_t left,
                    Vec* out) {
   if (top >= 0 && left >= 0 && top + SIDE <= s.h && left + SIDE <= s.w) {
     for (int64_t i = 0; i < SIDE; ++i)
       for (int64_t j = 0; j < SIDE; ++j)
-        out[i * SIDE + j] = load(image + ((top + i) * s.w + left + j) * channels);
+        out[i * SIDE + j] = In::load(image + ((top + i) * s.w + left + j) * channels);
     return;
   }
   for (int64_t i = 0; i < SIDE; ++i)
     for (int64_t j = 0; j < SIDE; ++j) {
       const int64_t y = top + i, x = left + j;
       const bool there = y >= 0 && x >= 0 && y < s.h && x < s.w;
-      out[i * SIDE + j] = there ? load(image + (y * s.w + x) * channels) : Vec{};
+      out[i * SIDE + j] = there ? In::load(image + (y * s.w + x) * channels) : Vec{};
+    }
+}
+
+// u (36, c, k) of weights (k, 3, 3, c); `turned`, for the gradient with respect to the input, of
+// these (c, 3, 3, k) with their pixels in reverse.
+static void transform_weights(const float* weights, int64_t c, int64_t k, bool turned, float* u,
+                              int threads) {
+  const int64_t rows = turned ? c : k, across = turned ? k : c;  // as they lie in memory
+#pragma omp parallel for num_threads(threads)
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t i = 0; i < across; i += LANES) {
+      Vec half[18], points[36];
+      const float* from = weights + 9 * r * across + i;
+      for (int x = 0; x < 3; ++x)
+        weight_points(
+            [&](int y) {
+              const int pixel = 3 * y + x;
+              return In::load(from + (turned ? 8 - pixel : pixel) * across);
+            },
+            [&](int y, Vec v) { half[3 * y + x] = v; });
+      for (int y = 0; y < 6; ++y)
+        weight_points([&](int x) { return half[3 * y + x]; },
+                      [&](int x, Vec v) { points[6 * y + x] = v; });
+      for (int p = 0; p < POINTS; ++p)
+        if (turned)
+          In::store(u + (p * rows + r) * across + i, points[p]);
+        else
+          for (int lane = 0; lane < LANES; ++lane)
+            u[(p * across + i + lane) * rows + r] = points[p][lane];
+    }
+}
+
+// dw (k, 3, 3, c) of `sums` (36, c, k).
+static void gather_weights(const float* sums, int64_t c, int64_t k, float* dw, int threads) {
+#pragma omp parallel for num_threads(threads)
+  for (int64_t i = 0; i < c; ++i)
+    for (int64_t j = 0; j < k; j += LANES) {
+      Vec half[18];
+      const float* from = sums + i * k + j;
+      for (int x = 0; x < 6; ++x)
+        weight_pixels([&](int y) { return In::load(from + (6 * y + x) * c * k); },
+                      [&](int y, Vec v) { half[6 * y + x] = v; });
+      for (int y = 0; y < 3; ++y)
+        weight_pixels([&](int x) { return half[6 * y + x]; },
+                      [&](int x, Vec v) {
+                        for (int lane = 0; lane < LANES; ++lane)
+                          dw[((j + lane) * 9 + 3 * y + x) * c + i] = v[lane];
+                      });
     }
 }
 
 // Writes points[p][t][channel] of `count` tiles from tile `first`; `stride` floats a point.
-static void transform_input(const float* x, const Shape& s, int64_t channels, int64_t first,
+static void transform_input(const Element* x, const Shape& s, int64_t channels, int64_t first,
                      int64_t count, int64_t stride, float* points) {
   for (int64_t t = 0; t < count; ++t) {
     const Place at = place_of(s, first + t);
-    const float* image = x + at.image * s.h * s.w * channels;
+    const Element* image = x + at.image * s.h * s.w * channels;
     for (int64_t c = 0; c < channels; c += LANES) {
       Vec d[36], half[36];
       float* to = points + t * channels + c;
@@ -134,16 +206,16 @@ static void transform_input(const float* x, const Shape& s, int64_t channels, in
                      [&](int i, Vec v) { half[6 * i + j] = v; });
       for (int i = 0; i < 6; ++i)
         input_points([&](int j) { return half[6 * i + j]; },
-                     [&](int j, Vec v) { store(to + (6 * i + j) * stride, v); });
+                     [&](int j, Vec v) { In::store(to + (6 * i + j) * stride, v); });
     }
   }
 }
 
-static void transform_gradient(const float* dy, const Shape& s, int64_t channels, int64_t first,
+static void transform_gradient(const Element* dy, const Shape& s, int64_t channels, int64_t first,
                         int64_t count, int64_t stride, float* points) {
   for (int64_t t = 0; t < count; ++t) {
     const Place at = place_of(s, first + t);
-    const float* image = dy + at.image * s.h * s.w * channels;
+    const Element* image = dy + at.image * s.h * s.w * channels;
     for (int64_t c = 0; c < channels; c += LANES) {
       Vec d[16], half[24];
       float* to = points + t * channels + c;
@@ -153,28 +225,28 @@ static void transform_gradient(const float* dy, const Shape& s, int64_t channels
                         [&](int i, Vec v) { half[4 * i + j] = v; });
       for (int i = 0; i < 6; ++i)
         gradient_points([&](int j) { return half[4 * i + j]; },
-                        [&](int j, Vec v) { store(to + (6 * i + j) * stride, v); });
+                        [&](int j, Vec v) { In::store(to + (6 * i + j) * stride, v); });
     }
   }
 }
 
 static void transform_output(const float* points, const Shape& s, int64_t channels, int64_t first,
-                      int64_t count, int64_t stride, float* y) {
+                      int64_t count, int64_t stride, Element* y) {
   for (int64_t t = 0; t < count; ++t) {
     const Place at = place_of(s, first + t);
     const int64_t high = std::min<int64_t>(4, s.h - at.top);
     const int64_t wide = std::min<int64_t>(4, s.w - at.left);
-    float* corner = y + ((at.image * s.h + at.top) * s.w + at.left) * channels;
+    Element* corner = y + ((at.image * s.h + at.top) * s.w + at.left) * channels;
     for (int64_t c = 0; c < channels; c += LANES) {
       Vec half[24];
       const float* from = points + t * channels + c;
       for (int j = 0; j < 6; ++j)
-        output_pixels([&](int i) { return load(from + (6 * i + j) * stride); },
+        output_pixels([&](int i) { return In::load(from + (6 * i + j) * stride); },
                       [&](int i, Vec v) { half[6 * i + j] = v; });
       for (int i = 0; i < high; ++i)
         output_pixels([&](int j) { return half[6 * i + j]; },
                       [&](int j, Vec v) {
-                        if (j < wide) store(corner + (i * s.w + j) * channels + c, v);
+                        if (j < wide) In::store(corner + (i * s.w + j) * channels + c, v);
                       });
     }
   }
@@ -186,14 +258,14 @@ static inline void product(const float* a, int64_t inner, const float* b, float*
   Vec sum[R][COLS] = {};
   for (int64_t i = 0; i < inner; ++i) {
     Vec right[COLS];
-    for (int j = 0; j < COLS; ++j) right[j] = load(b + i * outer + LANES * j);
+    for (int j = 0; j < COLS; ++j) right[j] = In::load(b + i * outer + LANES * j);
     for (int r = 0; r < R; ++r) {
       const float left = a[r * inner + i];
       for (int j = 0; j < COLS; ++j) sum[r][j] += left * right[j];
     }
   }
   for (int r = 0; r < R; ++r)
-    for (int j = 0; j < COLS; ++j) store(out + r * outer + LANES * j, sum[r][j]);
+    for (int j = 0; j < COLS; ++j) In::store(out + r * outer + LANES * j, sum[r][j]);
 }
 
 // out (R x LANES COLS) += a^T b over `depth` tiles; a (depth x inner), b (depth x outer)
@@ -202,17 +274,17 @@ static inline void add_product(const float* a, int64_t inner, const float* b, fl
                         int64_t depth) {
   Vec sum[R][COLS];
   for (int r = 0; r < R; ++r)
-    for (int j = 0; j < COLS; ++j) sum[r][j] = load(out + r * outer + LANES * j);
+    for (int j = 0; j < COLS; ++j) sum[r][j] = In::load(out + r * outer + LANES * j);
   for (int64_t t = 0; t < depth; ++t) {
     Vec right[COLS];
-    for (int j = 0; j < COLS; ++j) right[j] = load(b + t * outer + LANES * j);
+    for (int j = 0; j < COLS; ++j) right[j] = In::load(b + t * outer + LANES * j);
     for (int r = 0; r < R; ++r) {
       const float left = a[t * inner + r];
       for (int j = 0; j < COLS; ++j) sum[r][j] += left * right[j];
     }
   }
   for (int r = 0; r < R; ++r)
-    for (int j = 0; j < COLS; ++j) store(out + r * outer + LANES * j, sum[r][j]);
+    for (int j = 0; j < COLS; ++j) In::store(out + r * outer + LANES * j, sum[r][j]);
 }
 
 // m (tiles x k) = v (tiles x c) u (c x k)
@@ -250,18 +322,17 @@ static int64_t block_tiles(int64_t c, int64_t k) {
   return ROWS * (BLOCK / std::max(c, k) / ROWS + 1);
 }
 
-// y (n, h, w, k) from x (n, h, w, c) and the transformed weights u (36, c, k).
-// Returns 0, or 1 if there is not enough memory.
-static int convolution(const float* x, const float* u, float* y, int64_t n, int64_t h,
-                                    int64_t w, int64_t c, int64_t k, int threads) {
-  const Shape s{n, h, w};
+// y (n, h, w, k) of x (n, h, w, c). Returns 0, or 1 if there is not enough memory.
+static int convolution(const Element* x, const float* weights, Element* y, const Shape& s,
+                       int64_t c, int64_t k, bool turned, int threads) {
   const int64_t block = block_tiles(c, k), blocks = (s.tiles() + block - 1) / block;
   const int64_t in = block * c + GAP, out = block * k + GAP;
-  float* scratch = room_for(threads * POINTS * (in + out));
-  if (scratch == nullptr) return 1;
+  float* u = room_for(POINTS * (c * k + threads * (in + out)));
+  if (u == nullptr) return 1;
+  transform_weights(weights, c, k, turned, u, threads);
 #pragma omp parallel num_threads(threads)
   {
-    float* v = scratch + omp_get_thread_num() * POINTS * (in + out);
+    float* v = u + POINTS * (c * k + omp_get_thread_num() * (in + out));
     float* m = v + POINTS * in;
 #pragma omp for schedule(static)
     for (int64_t b = 0; b < blocks; ++b) {
@@ -272,26 +343,23 @@ static int convolution(const float* x, const float* u, float* y, int64_t n, int6
       transform_output(m, s, k, first, count, out, y);
     }
   }
-  std::free(scratch);
+  std::free(u);
   return 0;
 }
 
-// sums (36, c, k), from which G makes the weights' gradient, of x (n, h, w, c) and
-// dy (n, h, w, k). Returns 0, or 1 if there is not enough memory.
-static int weight_gradient(const float* x, const float* dy, float* sums, int64_t n,
-                                        int64_t h, int64_t w, int64_t c, int64_t k, int threads) {
-  const Shape s{n, h, w};
+// dw (k, 3, 3, c) of x (n, h, w, c) and dy (n, h, w, k). Returns as `convolution`.
+static int weight_gradient(const Element* x, const Element* dy, float* dw, const Shape& s,
+                           int64_t c, int64_t k, int threads) {
   const int64_t block = block_tiles(c, k), blocks = (s.tiles() + block - 1) / block;
   const int64_t in = block * c + GAP, out = block * k + GAP, size = POINTS * c * k;
-  float* scratch = room_for(threads * (POINTS * (in + out) + size));
-  if (scratch == nullptr) return 1;
-  float* partial = scratch + threads * POINTS * (in + out);
-  std::memset(partial, 0, static_cast<std::size_t>(threads * size) * sizeof(float));
+  float* sums = room_for(threads * (POINTS * (in + out) + size));
+  if (sums == nullptr) return 1;
+  std::memset(sums, 0, static_cast<std::size_t>(threads * size) * sizeof(float));
 #pragma omp parallel num_threads(threads)
   {
-    float* v = scratch + omp_get_thread_num() * POINTS * (in + out);
+    float* v = sums + threads * size + omp_get_thread_num() * POINTS * (in + out);
     float* z = v + POINTS * in;
-    float* mine = partial + omp_get_thread_num() * size;
+    float* mine = sums + omp_get_thread_num() * size;
 #pragma omp for schedule(static)
     for (int64_t b = 0; b < blocks; ++b) {
       const int64_t first = b * block, count = std::min(block, s.tiles() - first);
@@ -301,32 +369,47 @@ static int weight_gradient(const float* x, const float* dy, float* sums, int64_t
         point_gradient(v + p * in, z + p * out, mine + p * c * k, count, c, k);
     }
   }
-  std::memcpy(sums, partial, static_cast<std::size_t>(size) * sizeof(float));
   for (int t = 1; t < threads; ++t)
-    for (int64_t i = 0; i < size; ++i) sums[i] += partial[t * size + i];
-  std::free(scratch);
+    for (int64_t i = 0; i < size; ++i) sums[i] += sums[t * size + i];
+  gather_weights(sums, c, k, dw, threads);
+  std::free(sums);
   return 0;
 }
 };
 
-// The widest vectors that the channels fill.
-inline bool fills(int64_t c, int64_t k, int lanes) { return c % lanes == 0 && k % lanes == 0; }
+// Calls `kernel` with the widest vectors that the channels fill.
+template <typename Element, typename Kernel>
+int widest(int64_t c, int64_t k, Kernel kernel) {
+#ifdef __AVX512F__
+  if (c % 16 == 0 && k % 16 == 0) return kernel(Winograd<16, Element>(), Element());
+#endif
+  return kernel(Winograd<8, Element>(), Element());
+}
+
+template <typename Kernel>
+int run(bool bf16, int64_t c, int64_t k, Kernel kernel) {
+  return bf16 ? widest<BFloat16>(c, k, kernel) : widest<float>(c, k, kernel);
+}
 
 }  // namespace
 
 // The functions that Python calls; what they take and return is told above.
-extern "C" int winograd_convolution(const float* x, const float* u, float* y, int64_t n, int64_t h,
-                                    int64_t w, int64_t c, int64_t k, int threads) {
-#ifdef __AVX512F__
-  if (fills(c, k, 16)) return Winograd<16>::convolution(x, u, y, n, h, w, c, k, threads);
-#endif
-  return Winograd<8>::convolution(x, u, y, n, h, w, c, k, threads);
+extern "C" int winograd_convolution(const void* x, const float* weights, void* y, int64_t n,
+                                    int64_t h, int64_t w, int64_t c, int64_t k, int64_t turned,
+                                    int64_t bf16, int threads) {
+  return run(bf16, c, k, [&](auto winograd, auto element) {
+    using Element = decltype(element);
+    return winograd.convolution(static_cast<const Element*>(x), weights, static_cast<Element*>(y),
+                                {n, h, w}, c, k, turned, threads);
+  });
 }
 
-extern "C" int winograd_weight_gradient(const float* x, const float* dy, float* sums, int64_t n,
-                                        int64_t h, int64_t w, int64_t c, int64_t k, int threads) {
-#ifdef __AVX512F__
-  if (fills(c, k, 16)) return Winograd<16>::weight_gradient(x, dy, sums, n, h, w, c, k, threads);
-#endif
-  return Winograd<8>::weight_gradient(x, dy, sums, n, h, w, c, k, threads);
+extern "C" int winograd_weight_gradient(const void* x, const void* dy, float* dw, int64_t n,
+                                        int64_t h, int64_t w, int64_t c, int64_t k, int64_t bf16,
+                                        int threads) {
+  return run(bf16, c, k, [&](auto winograd, auto element) {
+    using Element = decltype(element);
+    return winograd.weight_gradient(static_cast<const Element*>(x),
+                                    static_cast<const Element*>(dy), dw, {n, h, w}, c, k, threads);
+  });
 }

@@ -1,7 +1,7 @@
 """3x3 convolutions on a CPU with a quarter of the multiplications (Winograd's F(4x4, 3x3)).
 
 A CIFAR net spends most of its time in 3x3 convolutions of stride 1, and on a CPU without matrix
-units these are limited by arithmetic. The results agree with PyTorch's to float32 rounding.
+units these are limited by arithmetic. The results agree with PyTorch's to rounding.
 """
 
 from __future__ import annotations
@@ -12,21 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from resnet_repro.kernels.library import LANES, call
-
-# G of F(4x4, 3x3): the weights at the six points 0, 1, -1, 2, -2, infinity.
-_G = torch.tensor(
-    [
-        [1 / 4, 0, 0],
-        [-1 / 6, -1 / 6, -1 / 6],
-        [-1 / 6, 1 / 6, -1 / 6],
-        [1 / 24, 1 / 12, 1 / 6],
-        [1 / 24, -1 / 12, 1 / 6],
-        [0, 0, 1],
-    ],
-    dtype=torch.float64,
-)
-_G2 = torch.kron(_G, _G).float()  # (36, 9): both directions at once
+from resnet_repro.kernels.library import LANES, call, last
 
 # Channels up to which the kernel is used. Every block of tiles reads the transformed weights of
 # all channels, four times as many bytes as the weights: those of 512 channels come from memory
@@ -34,54 +20,53 @@ _G2 = torch.kron(_G, _G).float()  # (36, 9): both directions at once
 WIDEST = 256
 
 
-def _convolve(x: Tensor, weight: Tensor) -> Tensor:
-    """(N, C, H, W) and (K, C, 3, 3) to (N, K, H, W), channels last."""
-    (n, c, h, w), k = x.shape, len(weight)
-    x = x.contiguous(memory_format=torch.channels_last)
-    u = _G2 @ weight.permute(2, 3, 1, 0).reshape(9, c * k)
+def _convolve(x: Tensor, weight: Tensor, turned: bool) -> Tensor:
+    """(N, C, H, W) and weights (K, C, 3, 3) to (N, K, H, W), in x's type, channels last.
+
+    `turned`: (N, K, H, W) to (N, C, H, W), by the transposed convolution.
+    """
+    (n, c, h, w), k = x.shape, weight.shape[1 if turned else 0]
     y = x.new_empty((n, h, w, k))
-    call("winograd_convolution", x, u, y, n, h, w, c, k)
+    call("winograd_convolution", x, weight, y, n, h, w, c, k, turned, x.dtype == torch.bfloat16)
     return y.permute(0, 3, 1, 2)
-
-
-def _weight_gradient(x: Tensor, dy: Tensor) -> Tensor:
-    """(N, C, H, W) and (N, K, H, W) to (K, C, 3, 3), channels last."""
-    (n, c, h, w), k = x.shape, dy.shape[1]
-    x = x.contiguous(memory_format=torch.channels_last)
-    dy = dy.contiguous(memory_format=torch.channels_last)
-    sums = x.new_empty((36, c * k))
-    call("winograd_weight_gradient", x, dy, sums, n, h, w, c, k)
-    gradient = (_G2.t() @ sums).reshape(3, 3, c, k).permute(3, 2, 0, 1)
-    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        x, weight = last(x), last(weight)
         ctx.save_for_backward(x, weight)
-        return _convolve(x, weight)
+        return _convolve(x, weight, False)
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
+        dy, (n, c, h, w) = last(dy), x.shape
         dx = dw = None
         if ctx.needs_input_grad[0]:
-            dx = _convolve(dy, weight.flip(2, 3).transpose(0, 1))
+            dx = _convolve(dy, weight, True)
         if ctx.needs_input_grad[1]:
-            dw = _weight_gradient(x, dy)
+            dw, bf16 = torch.empty_like(weight), x.dtype == torch.bfloat16
+            call("winograd_weight_gradient", x, dy, dw, n, h, w, c, dy.shape[1], bf16)
         return dx, dw
 
 
 class WinogradConv2d(nn.Conv2d):
-    """A 3x3 convolution of stride 1 computed by the kernel in float32 on a CPU.
+    """A 3x3 convolution of stride 1 computed by the kernel on a CPU.
 
-    Elsewhere (another type, another device) it is Conv2d.
+    Maps are float32, or under autocast to bfloat16 bfloat16; weights and all arithmetic are
+    float32. Elsewhere (another type, another device) it is Conv2d.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.dtype == self.weight.dtype == torch.float32 and x.device.type == "cpu":
-            return _Convolution.apply(x, self.weight)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
+        if x.device.type == "cpu" and self.weight.dtype == torch.float32:
+            maps = torch.float32
+            if torch.is_autocast_enabled("cpu"):
+                maps = torch.get_autocast_dtype("cpu")
+                x = x.to(maps) if x.dtype == torch.float32 else x
+            if x.dtype == maps != torch.float16:
+                return _Convolution.apply(x, self.weight)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
         return super().forward(x)
 
 

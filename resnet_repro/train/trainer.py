@@ -81,7 +81,7 @@ class Trainer:
         self.model = model.to(device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
         for layer in ghost_layers(self.model):
             layer.use_kernel = device.kernels
-        if device.kernels and device.precision == "fp32":
+        if device.kernels:
             use_winograd(self.model)
         if device.compile:
             compile_blocks(self.model)
