@@ -14,12 +14,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 
+from resnet_repro import kernels
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.single_view import CapturedView
 from resnet_repro.models import build
+from resnet_repro.records import store
+from resnet_repro.train import device as device_module
+from resnet_repro.train import trial
 from resnet_repro.train.device import Device, choose, computing, uncompiled
-from resnet_repro.train.loop import Watch, train
+from resnet_repro.train.loop import Stopped, Watch, train
 from resnet_repro.train.recipe import PROTOCOLS, Recipe
 from resnet_repro.train.trainer import Trainer, compile_blocks
 from tests.training_jobs import pixels_of, smoke_job
@@ -269,3 +273,70 @@ def test_a_run_on_the_gpu_leaves_a_whole_record(
     assert execution["cuda_graph"]
     assert execution["compile"]
     assert execution["precision"] == precision
+
+
+def test_a_later_way_must_be_clearly_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = (("fp32", True), ("bf16", True), ("bf16", False))
+    for seconds, best in (
+        ((1.0, 0.95, 0.92), 0),
+        ((1.0, 0.8, 0.75), 1),
+        ((1.0, 0.8, 0.6), 2),
+        ((1.0, 1.5, 0.8), 2),
+    ):
+        times = dict(zip(ways, seconds, strict=True))
+        monkeypatch.setattr(trial, "_times", lambda steps, times=times: times)
+        assert trial.fastest.__wrapped__(ways, 1) == ways[best]
+    assert trial.fastest((("bf16", False),), 1) == ("bf16", False)
+
+
+def test_a_trial_leaves_chance_and_threads_alone() -> None:
+    chance, threads = torch.get_rng_state(), torch.get_num_threads()
+    ways = (("fp32", kernels.available()), ("bf16", kernels.available()))
+    assert trial.fastest.__wrapped__(ways, 2) in ways
+    assert torch.equal(torch.get_rng_state(), chance)
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("built", [True, False])
+def test_what_auto_chooses_from(native: bool, built: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "available", lambda: built)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    seen: list[trial.Way] = []
+
+    def last(ways: tuple[trial.Way, ...], threads: int) -> trial.Way:
+        seen[:] = ways
+        return ways[-1]
+
+    monkeypatch.setattr(device_module, "fastest", last)
+    exact, ours = ("fp32", built), [("bf16", built)]
+    theirs = [("bf16", False)] * (native and built)
+    for kernels_switch, precision, expected in (
+        ("auto", "auto", [exact, *ours, *theirs] if native else [exact]),
+        ("off", "auto", [("fp32", False), *[("bf16", False)] * native]),
+        ("auto", "fp32", [exact]),
+        ("auto", "bf16", [*ours, *theirs]),
+        ("off", "bf16", [("bf16", False)]),
+    ):
+        chosen = choose("cpu", precision, kernels=kernels_switch)
+        assert seen == expected
+        assert (chosen.precision, chosen.kernels) == expected[-1]
+        assert chosen.tried == (len(expected) > 1)
+
+
+def test_a_run_that_goes_on_computes_as_it_began(tmp_path: Path, digits: Dataset) -> None:
+    """Where a trial chose; what was asked for is done, and recorded."""
+    for tried, expected in ((True, "bf16"), (False, "fp32")):
+        job = smoke_job(tmp_path / str(tried), digits, "resnet8-w4")
+        began = dataclasses.replace(job.device, precision="bf16", tried=True)
+        with pytest.raises(Stopped):
+            train(dataclasses.replace(job, device=began), digits, Watch(stop=lambda: True))
+        train(
+            dataclasses.replace(job, device=dataclasses.replace(job.device, tried=tried)),
+            digits,
+            Watch(),
+        )
+        execution = store.read_record(job.run, job.folder).execution
+        assert execution.precision == expected
+        assert execution.earlier[0]["precision"] == "bf16"

@@ -59,6 +59,12 @@ def read_spec(folder: Path) -> Spec:
     return spec_from_json(read_json(path), path)
 
 
+def read_execution(folder: Path) -> Execution | None:
+    """How a run in this folder is computed, if one has begun."""
+    path = folder / "execution.json"
+    return _fields(Execution, path) if path.exists() else None
+
+
 def read_record(run: RunId, folder: Path) -> Record:
     """A finished record without its tables. Raises UserError when any part is unreadable."""
     execution = _fields(Execution, folder / "execution.json")

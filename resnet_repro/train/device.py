@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import torch
 from resnet_repro import kernels as cpu_kernels
 from resnet_repro.errors import UserError
 from resnet_repro.records import provenance
+from resnet_repro.records.schema import Execution
+from resnet_repro.train.trial import Way, fastest
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
@@ -32,6 +35,7 @@ class Device:
     graph: bool = False  # a step as one CUDA graph
     parts: int = 1  # that a process computes its batch in, one after another
     workers: int = 0  # processes that read image files; 0: this one
+    tried: bool = False  # precision and kernels are the fastest of a trial, which may err
 
     @property
     def torch(self) -> torch.device:
@@ -60,9 +64,10 @@ def choose(
     """Settle `auto` and check that this machine can do what is asked.
 
     `auto` takes CUDA, then the CPU (MPS on request: its float64 gaps make it the slower
-    surprise), bf16 where the hardware multiplies it, and of the fast paths those that are faster
-    on such a device. `photographs` are read from files by `workers` processes as training goes
-    on, and their steps are not captured. Raises UserError otherwise.
+    surprise), bf16 where the hardware multiplies it, on a CPU if a trial finds that faster, and
+    of the fast paths those that are faster on such a device. `photographs` are read from files by
+    `workers` processes as training goes on, and their steps are not captured. Raises UserError
+    otherwise.
     """
     if device not in DEVICES:
         raise UserError(f"unknown device '{device}': give one of {', '.join(DEVICES)}")
@@ -77,8 +82,8 @@ def choose(
         raise UserError("no CUDA device here: give --device cpu or auto")
     if device == "mps" and not torch.backends.mps.is_available():
         raise UserError("no MPS device here: give --device cpu or auto")
-    if precision == "auto":
-        precision = "bf16" if _multiplies_bf16(device) else "fp32"
+    if precision == "auto" and device != "cpu":
+        precision = "bf16" if device == "cuda" and _cuda_multiplies_bf16() else "fp32"
     if precision == "tf32" and device != "cuda":
         raise UserError(f"tf32 exists on CUDA only: give --precision fp32 or bf16 on {device}")
     if graph == "on" and device != "cuda":
@@ -88,16 +93,32 @@ def choose(
     if workers is None:
         workers = _readers(device) if photographs else 0
     compiled = compile == "on" or (compile == "auto" and device == "cuda")
+    threads = threads or torch.get_num_threads()
+    ways = _ways(precision, _use_kernels(device, kernels, compiled), kernels == "auto")
+    precision, use_kernels = fastest(ways, threads)
     return Device(
         device,
         precision,
-        threads or torch.get_num_threads(),
-        kernels=_use_kernels(device, kernels, compiled),
+        threads,
+        kernels=use_kernels,
         compile=compiled,
         graph=graph != "off" and device == "cuda" and not photographs,
         parts=parts,
         workers=workers,
+        tried=len(ways) > 1,
     )
+
+
+def followed(device: Device, earlier: Execution) -> Device:
+    """`device`, computing as an earlier sitting of the same run did where that was left to a trial.
+
+    So the trial's chance cannot change how a run that goes on is computed.
+    """
+    if not device.tried or (earlier.device, earlier.device_name) != (device.kind, device.name):
+        return device
+    if earlier.kernels and not cpu_kernels.available():
+        return device
+    return dataclasses.replace(device, precision=earlier.precision, kernels=earlier.kernels)
 
 
 def _readers(device: str) -> int:
@@ -125,14 +146,22 @@ def _use_kernels(device: str, asked: str, compiled: bool) -> bool:
     return asked == "on"
 
 
-def _multiplies_bf16(device: str) -> bool:
-    """Whether the hardware has bf16 matrix arithmetic (a CPU without it emulates, slowly)."""
-    if device == "cuda":
-        return torch.cuda.get_device_capability() >= (8, 0)
-    if device == "cpu":
-        have = (torch.cpu._is_avx512_bf16_supported, torch.cpu._is_amx_tile_supported)
-        return any(check() for check in have)
-    return False
+def _ways(precision: str, kernels: bool, either: bool) -> tuple[Way, ...]:
+    """What to choose from, the most exact first; the kernels may be left out if `either`.
+
+    PyTorch computes what is not the kernels', and emulates bf16, slowly, where the processor
+    lacks it: there a trial has nothing to find.
+    """
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    asked = [precision] if precision != "auto" else ["fp32", "bf16"] if native else ["fp32"]
+    ways = [(p, kernels) for p in asked]
+    if kernels and either and native and "bf16" in asked:
+        ways.append(("bf16", False))
+    return tuple(ways)
+
+
+def _cuda_multiplies_bf16() -> bool:
+    return torch.cuda.get_device_capability() >= (8, 0)
 
 
 @contextlib.contextmanager

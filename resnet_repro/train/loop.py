@@ -15,7 +15,7 @@ import filelock
 from resnet_repro.errors import UserError
 from resnet_repro.records import provenance, schema, store
 from resnet_repro.train import checkpoint, recording
-from resnet_repro.train.device import computing
+from resnet_repro.train.device import computing, followed
 from resnet_repro.train.distributed import ALONE, World
 from resnet_repro.train.job import Job, Progress
 from resnet_repro.train.sources import Data
@@ -55,6 +55,9 @@ def train(job: Job, data: Data, watch: Watch, world: World = ALONE) -> schema.Re
         finished = world.first_does(lambda: _begin(job, stack))
         if finished is not None:
             return finished
+        earlier = world.first_does(lambda: store.read_execution(job.folder))
+        if earlier is not None:
+            job = dataclasses.replace(job, device=followed(job.device, earlier))
         trainer = Trainer(job.spec.network, data, job.recipe, job.spec.seed, job.device, world)
         stack.callback(trainer.source.close)
         return _train(job, data, trainer, watch)
