@@ -515,8 +515,9 @@ def test_a_smaller_crop_takes_less_time(tmp_path: Path) -> None:
     assert seconds_per_image(found, "imagenette", "resnet18-C") == {}  # not counted
 
 
-def test_the_time_table_names_the_data_set(tmp_path: Path) -> None:
+def test_the_time_table_names_data_set_and_threads(tmp_path: Path) -> None:
     rows = pace(frames(tmp_path, Fake("plain20"), imagenet("plain18"))).rows
+    assert [row[5] for row in rows] == ["1", "1"]
     assert [row[:3] for row in rows] == [
         ("plain20", "cifar10", "paper"),
         ("plain18", "imagenet", "paper"),

@@ -42,6 +42,7 @@ RUNS = (
     "device",
     "device_name",
     "precision",
+    "threads",
     "commit",
     "dirty",
     "skipped",  # images that could not be read and were left out, as asked

@@ -33,12 +33,13 @@ def pace(frames: Frames) -> Grid:
                 str(run["protocol"]),
                 str(run["seed"]),
                 _machine(run),
+                str(run["threads"]),
                 f"{rate:,.0f}",
                 f"{hours:.1f}",
             )
         )
-    columns = ("network", "data set", "protocol", "seed", "machine", "images a second", "hours")
-    return Grid(columns, tuple(rows))
+    labels = ("network", "data set", "protocol", "seed")
+    return Grid((*labels, "machine", "threads", "images a second", "hours"), tuple(rows))
 
 
 def seconds_per_image(

@@ -119,6 +119,7 @@ def _run(record: store.Record, evaluations: Sequence[Evaluation]) -> dict[str, o
         "device": execution.device,
         "device_name": execution.device_name,
         "precision": "+".join(execution.precisions),
+        "threads": execution.threads,
         "commit": execution.commit,
         "dirty": execution.any_dirty,
         "skipped": len(execution.skipped_images),
