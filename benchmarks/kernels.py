@@ -3,24 +3,25 @@
 For each stage of a CIFAR net, at a batch of 128, and of ResNet-34 for ImageNet, at 32 crops of 224
 pixels: the 3x3 convolution and batch normalisation with ReLU and residual, forward and backward,
 computed by our kernels, by PyTorch on channels-last tensors and by PyTorch on NCHW tensors. The
-ways take turns within each repeat; what is reported is the median over repeats. Convolutions of
+ways take turns within each round; what is reported is the median over rounds. Convolutions of
 more channels than our kernel is used for are timed all the same: they show why it is not.
 """
 
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
 from rich.console import Console
 from torch import Tensor, nn
+from torch.utils.benchmark import Timer
 
-from benchmarks.cifar import OUT
+from benchmarks import machine
+from benchmarks.machine import OUT, Result
 from resnet_repro.display import print_rows
 from resnet_repro.errors import UserError
 from resnet_repro.kernels import available
@@ -28,40 +29,60 @@ from resnet_repro.kernels.winograd import WinogradConv2d
 from resnet_repro.models.batch_norm import GhostBatchNorm2d
 from resnet_repro.models.blocks import norm_relu
 from resnet_repro.records.files import write_atomic
-from resnet_repro.records.provenance import processor_name
-from resnet_repro.report.write import update_between_markers
+from resnet_repro.records.provenance import utc_now
+from resnet_repro.report.render import Grid, markdown_grid
+from resnet_repro.train.device import Device, autocast, choose
+from resnet_repro.train.recipe import PAPER
 
 STAGES = (  # images, channels, pixels a side
     *((128, 16, 32), (128, 32, 16), (128, 64, 8)),
     *((32, 64, 56), (32, 128, 28), (32, 256, 14), (32, 512, 7)),
 )
 WAYS = ("ours", "channels last", "NCHW")
-COLUMNS = ("operation", "images", "channels", "pixels", *(f"{way}, ms" for way in WAYS))
+PASSES = ("forward", "backward")
+COLUMNS = (
+    "operation",
+    "images",
+    "channels",
+    "pixels",
+    *(f"{p}: {w}" for p in PASSES for w in WAYS),
+)
+NOTES = (
+    "By `python -m benchmarks.kernels`, in milliseconds. Normalisation is with the residual's "
+    "addition and ReLU; PyTorch's is over the whole batch, ours over as many of its images as the "
+    "recipe says. In bf16 our convolution is PyTorch's."
+)
 
 Step = Callable[[], None]
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def both_ways(compute: Callable[[], Tensor], leaves: list[Tensor]) -> tuple[Step, Step]:
+def both_passes(
+    compute: Callable[[], Tensor], leaves: list[Tensor], device: Device
+) -> dict[str, Step]:
     """The forward pass, and the backward pass of one forward pass done before."""
-    out = compute()
+    with autocast(device):
+        out = compute()
     gradient = torch.ones_like(out)
 
     def forward() -> None:
-        with torch.no_grad():
+        with torch.no_grad(), autocast(device):
             compute()
 
     def backward() -> None:
         torch.autograd.grad(out, leaves, gradient, retain_graph=True)
 
-    return forward, backward
+    return {"forward": forward, "backward": backward}
 
 
-def operations(images: int, channels: int, side: int) -> dict[str, dict[str, Step]]:
-    """What is timed at one stage: by operation, by way."""
-    found: dict[str, dict[str, Step]] = {}
+def operations(
+    images: int, channels: int, side: int, device: Device
+) -> dict[str, dict[str, dict[str, Step]]]:
+    """What is timed at one stage: by operation, by way, by pass."""
+    found: dict[str, dict[str, dict[str, Step]]] = {"convolution": {}, "normalisation": {}}
     generator = torch.Generator().manual_seed(0)
     values = torch.randn(2, images, channels, side, side, generator=generator)
+    values = values.to(torch.bfloat16 if device.precision == "bf16" else torch.float32)
     for way in WAYS:
         layout = torch.contiguous_format if way == "NCHW" else torch.channels_last
         x, residual = (v.contiguous(memory_format=layout).requires_grad_() for v in values)
@@ -70,74 +91,85 @@ def operations(images: int, channels: int, side: int) -> dict[str, dict[str, Ste
         convolution.to(memory_format=layout)
         norm: nn.BatchNorm2d = nn.BatchNorm2d(channels)
         if way == "ours":
-            norm = GhostBatchNorm2d(channels, images)
+            norm = GhostBatchNorm2d(channels, PAPER.bn_batch)
             norm.use_kernel = True
-        pairs = {
-            "convolution": both_ways(
-                lambda c=convolution, x=x: c(x),  # type: ignore[misc]
-                [x, convolution.weight],
-            ),
-            "normalisation, residual and ReLU": both_ways(
-                lambda n=norm, x=x, r=residual: norm_relu(n, nn.ReLU(inplace=True), x, r),  # type: ignore[misc]
-                [x, residual, norm.weight, norm.bias],
-            ),
-        }
-        for name, (forward, backward) in pairs.items():
-            found.setdefault(f"{name}, forward", {})[way] = forward
-            found.setdefault(f"{name}, backward", {})[way] = backward
+        found["convolution"][way] = both_passes(
+            lambda c=convolution, x=x: c(x),  # type: ignore[misc]
+            [x, convolution.weight],
+            device,
+        )
+        found["normalisation"][way] = both_passes(
+            lambda n=norm, x=x, r=residual: norm_relu(n, nn.ReLU(inplace=True), x, r),  # type: ignore[misc]
+            [x, residual, norm.weight, norm.bias],
+            device,
+        )
     return found
 
 
-def median_ms(ways: dict[str, Step], repeats: int) -> dict[str, float]:
-    """Median time of each way in milliseconds, the ways taking turns."""
+def median_ms(
+    ways: dict[str, Step], repeats: int, seconds: float, threads: int
+) -> dict[str, float]:
+    """Median time of each way in milliseconds, the ways taking turns of `seconds` each."""
+    timers = {
+        way: Timer("step()", globals={"step": step}, num_threads=threads)
+        for way, step in ways.items()
+    }
     times: dict[str, list[float]] = {way: [] for way in ways}
-    for repeat in range(repeats + 2):  # the first two warm up
-        for way, step in ways.items():
-            start = time.perf_counter()
-            step()
-            if repeat > 1:
-                times[way].append(1e3 * (time.perf_counter() - start))
+    for _ in range(repeats):
+        for way, timer in timers.items():
+            times[way].append(1e3 * timer.blocked_autorange(min_run_time=seconds).median)
     return {way: statistics.median(found) for way, found in times.items()}
 
 
-def markdown(rows: list[tuple[str, ...]], repeats: int) -> str:
-    """The table, under a line that says what was measured where."""
-    lines = [
-        "| " + " | ".join(COLUMNS) + " |",
-        "|" + " --- |" * len(COLUMNS),
-        *("| " + " | ".join(row) + " |" for row in rows),
-        "",
-        f"{processor_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}; "
-        f"float32, median of {repeats}.",
+def cells(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """The table's rows as text, COLUMNS each."""
+    return [
+        (
+            *(str(row[name]) for name in ("operation", "images", "channels")),
+            f"{row['side']} x {row['side']}",
+            *(f"{row[p][w]:.2f}" for p in PASSES for w in WAYS),
+        )
+        for row in rows
     ]
-    return "\n".join(lines) + "\n"
+
+
+def markdown(results: Sequence[Result]) -> str:
+    """Every machine's table under its name."""
+    parts = ["# Single operations\n", f"{NOTES}\n"]
+    for result in results:
+        facts = result.facts
+        parts += [
+            f"## {result.machine.words}\n",
+            f"Median of {facts['repeats']}; ours normalises over {facts['bn_batch']} images.\n",
+            markdown_grid(Grid(COLUMNS, tuple(cells(result.rows)))),
+        ]
+    return "\n".join(parts)
 
 
 @app.command()
 def kernels(
-    repeats: Annotated[int, typer.Option(min=1, help="Of each operation.")] = 30,
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds of each operation.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0.001, help="Of one way in one round.")] = 0.2,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results are written.")] = OUT,
-    page: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Renew the table between its kernels markers."),
-    ] = None,
 ) -> None:
     """Time each CPU kernel beside PyTorch's operations."""
     if not available():
         raise UserError(
             "the CPU kernels are not built: install the package with a C++ compiler at hand"
         )
-    rows = []
+    device, started, rows = choose("cpu", precision), utc_now(), []
     for images, channels, side in STAGES:
-        place = (str(images), str(channels), f"{side} x {side}")
-        for name, ways in operations(images, channels, side).items():
-            found = median_ms(ways, repeats)
-            rows.append((name, *place, *(f"{found[way]:.2f}" for way in WAYS)))
-    text = markdown(rows, repeats)
-    write_atomic(out / "kernels.md", text.encode())
-    if page is not None:
-        update_between_markers(page, "kernels", text)
-    print_rows(Console(markup=False, emoji=False), "CPU kernels", COLUMNS, rows)
+        for name, ways in operations(images, channels, side, device).items():
+            row = {"operation": name, "images": images, "channels": channels, "side": side}
+            for which in PASSES:
+                steps = {way: passes[which] for way, passes in ways.items()}
+                row[which] = median_ms(steps, repeats, seconds, device.threads)
+            rows.append(row)
+    facts = machine.facts(started) | {"repeats": repeats, "seconds": seconds}
+    machine.write(out, "kernels", Result(machine.this_machine(device), facts, rows))
+    write_atomic(out / "kernels.md", markdown(machine.read(out, "kernels")).encode())
+    print_rows(Console(markup=False, emoji=False), "CPU kernels", COLUMNS, cells(rows))
 
 
 if __name__ == "__main__":
