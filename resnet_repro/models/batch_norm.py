@@ -19,6 +19,7 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
 
     chunk: images; a smaller batch is one chunk, any other must be whole chunks (ValueError).
     use_kernel: compute with the CPU kernel where it fits.
+    together: leave the moving averages to `track_together`, for which they are noted.
     sums: while statistics are averaged, (2, num_features) float64, to which every chunk's mean
     and unbiased variance are added instead of to the moving averages; else None.
     """
@@ -29,6 +30,8 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
         super().__init__(num_features, eps, momentum)
         self.chunk = chunk
         self.use_kernel = False
+        self.together = False
+        self.noted: tuple[Tensor, Tensor, int] | None = None
         self.sums: Tensor | None = None
         self.chunks_summed = 0
 
@@ -73,18 +76,52 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
             self.sums += torch.stack([means, unbiased]).sum(1, dtype=self.sums.dtype)
             self.chunks_summed += chunks
             return
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        assert self.num_batches_tracked is not None
         assert self.momentum is not None
         # Chunk after chunk R becomes (1 - m) R + m s; all of them at once are a weighted sum.
         keep = 1.0 - self.momentum
         # Made on the device: a captured step may not copy from the host.
         later = torch.arange(chunks - 1, -1, -1, device=means.device, dtype=means.dtype)
         weights = self.momentum * keep**later
-        self.num_batches_tracked.add_(chunks)
-        self.running_mean.mul_(keep**chunks).add_(weights @ means)
-        self.running_var.mul_(keep**chunks).add_(weights @ unbiased)
+        self.noted = (weights @ means, weights @ unbiased, chunks)
+        if not self.together:
+            _take_in([self])
+
+
+def track_together(model: nn.Module) -> None:
+    """Let `model` bring the moving averages of all its layers up to date at once, after a call.
+
+    A layer at a time these are most operations of a step, as few as they compute.
+    """
+    layers = ghost_layers(model)
+    for layer in layers:
+        layer.together = True
+
+    def hook(module: nn.Module, inputs: object, output: object) -> None:
+        noted = [layer for layer in layers if layer.noted is not None]
+        if noted:
+            _take_in(noted)
+
+    model.register_forward_hook(hook)
+
+
+@torch.no_grad()
+def _take_in(layers: list[GhostBatchNorm2d]) -> None:
+    """Bring the moving averages up to date by what layers of one batch have noted."""
+    averages, news, counters = [], [], []
+    for layer in layers:
+        assert layer.running_mean is not None
+        assert layer.running_var is not None
+        assert layer.num_batches_tracked is not None
+        assert layer.noted is not None
+        mean, variance, chunks = layer.noted
+        averages += [layer.running_mean, layer.running_var]
+        news += [mean, variance]
+        counters.append(layer.num_batches_tracked)
+        layer.noted = None
+    keep = 1.0 - (layers[0].momentum or 0.0)
+    torch._foreach_mul_(averages, keep**chunks)
+    torch._foreach_add_(averages, news)
+    torch._foreach_add_(counters, chunks)
 
 
 def ghost_layers(model: nn.Module) -> list[GhostBatchNorm2d]:
