@@ -19,6 +19,7 @@ from resnet_repro.data.source import statistics_chunks
 from resnet_repro.data.stream import EpochChance, epoch_chance
 
 TEST_BATCH = 250  # images
+CUDA_BATCH = 1000
 
 
 def training_mean(images: Images, kind: str) -> tuple[Tensor, Tensor | None]:
@@ -150,7 +151,9 @@ class Pixels:
         pad = self.side // 2
         inner = slice(pad, pad + self.size)
         chosen = torch.from_numpy(statistics_chunks(self.count, images, chunk)).to(self.device)
-        for some in chosen.split(max(1, TEST_BATCH // chosen.shape[1])):
+        # On a GPU a small net's operations take as long for many images as for few.
+        at_once = CUDA_BATCH if self.device.type == "cuda" else TEST_BATCH
+        for some in chosen.split(max(1, at_once // chosen.shape[1])):
             yield self._centre(self.train_images[some.flatten(), inner, inner], self.mean)
 
     def close(self) -> None:

@@ -33,14 +33,16 @@ def layer_responses(
     what several processes found on their parts of the set.
     """
     layers = response_layers(model)
-    sums = {name: torch.zeros(3, dtype=torch.float64) for name, _ in layers}
+    # Means of each batch and of its squares, on the device until all are there.
+    found: dict[str, list[Tensor]] = {name: [] for name, _ in layers}
+    counts: dict[str, list[int]] = {name: [] for name, _ in layers}
 
     def watch(name: str) -> object:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             # Taken before the in-place ReLU or addition that follows can change it.
-            mean, square = output.float().mean(), output.float().square().mean()
-            n = output.numel()
-            sums[name] += torch.tensor([n, n * mean.item(), n * square.item()], dtype=torch.float64)
+            exact = output.float()
+            found[name].append(torch.stack([exact.mean(), exact.square().mean()]))
+            counts[name].append(output.numel())
 
         return hook
 
@@ -54,6 +56,13 @@ def layer_responses(
         for handle in handles:
             handle.remove()
         model.train(was_training)
+
+    sums = {name: torch.zeros(3, dtype=torch.float64) for name, _ in layers}
+    if found[layers[0][0]]:  # a process may have no test image
+        means = torch.stack([torch.stack(found[name]) for name, _ in layers]).tolist()
+        for (name, _), each in zip(layers, means, strict=True):
+            for n, (mean, square) in zip(counts[name], each, strict=True):
+                sums[name] += torch.tensor([n, n * mean, n * square], dtype=torch.float64)
 
     def std(name: str) -> float:
         n, first, squares = total(sums[name]).tolist()

@@ -22,13 +22,20 @@ Total = Callable[[Tensor], Tensor]  # the sum over all processes that share the 
 class SingleView:
     """Tests a network on the whole test set, again and again as it is trained.
 
-    `total` adds up what several processes found on their parts of the set.
+    `total` adds up what several processes found on their parts of the set. `pad` fills the last
+    batch up to the size of those before it, so that a compiled model sees one shape.
     """
 
     def __init__(
-        self, model: nn.Module, source: Source, total: Total = lambda tensor: tensor
+        self,
+        model: nn.Module,
+        source: Source,
+        total: Total = lambda tensor: tensor,
+        *,
+        pad: bool = False,
     ) -> None:
-        self.model, self.source, self.total = model, source, total
+        self.model, self.source, self.total, self.pad = model, source, total, pad
+        self.largest = 0  # batch that has been seen
         device = source.device
         real = torch.float64 if device.type == "cpu" else torch.float32
         self.loss = torch.zeros((), dtype=real, device=device)
@@ -56,10 +63,18 @@ class SingleView:
             self.add(x, labels)
 
     def add(self, x: Tensor, labels: Tensor) -> None:
-        logits: Tensor = self.model(x).float()
+        logits = self._logits(x).float()
         self.loss += F.cross_entropy(logits, labels, reduction="sum")
         self.wrong += (logits.argmax(1) != labels).sum()
         self.count += len(labels)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        images, self.largest = len(x), max(self.largest, len(x))
+        if self.pad and images < self.largest:
+            # What an image gives does not depend on the others of its batch.
+            filler = x[:1].expand(self.largest - images, *x.shape[1:])
+            x = torch.cat([x, filler]).contiguous(memory_format=torch.channels_last)
+        return self.model(x)[:images]  # type: ignore[no-any-return]
 
 
 class CapturedView(SingleView):
@@ -70,9 +85,15 @@ class CapturedView(SingleView):
     """
 
     def __init__(
-        self, model: nn.Module, pixels: Pixels, capture: Capture, batch: int = GRAPH_BATCH
+        self,
+        model: nn.Module,
+        pixels: Pixels,
+        capture: Capture,
+        batch: int = GRAPH_BATCH,
+        *,
+        pad: bool = False,
     ) -> None:
-        super().__init__(model, pixels)
+        super().__init__(model, pixels, pad=pad)
         self.pixels, self.capture, self.batch = pixels, capture, batch
         self.start = torch.zeros((), dtype=torch.int64, device=pixels.device)
         self.within = torch.arange(batch, device=pixels.device)

@@ -35,7 +35,7 @@ class Checkpoint:
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint and drop all but the newest two. Raises UserError when it cannot."""
     rest = json.dumps({**checkpoint.rest, "iteration": checkpoint.iteration}).encode()
-    tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
+    tensors = on_host(checkpoint.tensors)
     tensors[_REST] = torch.frombuffer(bytearray(rest), dtype=torch.uint8)
     payload = safetensors.torch.save(tensors)
     digest = hashlib.sha256(payload).hexdigest()
@@ -43,6 +43,18 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     write_atomic(path, digest.encode() + b"\n" + payload)
     for old in _newest_first(folder)[2:]:
         old.unlink(missing_ok=True)
+
+
+def on_host(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous copies on the host, brought there by one transfer for each type."""
+    copies: dict[str, Tensor] = {}
+    for dtype in {tensor.dtype for tensor in tensors.values()}:
+        some = {name: tensor.detach() for name, tensor in tensors.items() if tensor.dtype == dtype}
+        flat = torch.cat([tensor.reshape(-1) for tensor in some.values()]).cpu()
+        parts = flat.split([tensor.numel() for tensor in some.values()])
+        for (name, tensor), part in zip(some.items(), parts, strict=True):
+            copies[name] = part.view(tensor.shape)
+    return {name: copies[name] for name in tensors}
 
 
 def load_newest(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
