@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import warnings
@@ -21,6 +22,8 @@ from resnet_repro.data.cifar10_forms import IMAGE_FORMATS, one_line
 from resnet_repro.errors import UserError
 
 PATIENCE = 300.0  # seconds a batch may take before the processes that load it count as stuck
+PREFETCH = 2  # batches that each of those processes loads ahead
+SHARED = Path("/dev/shm")  # where they put them
 _GLANCE = 2.0  # seconds between looks at whether those processes live
 
 
@@ -161,6 +164,7 @@ def loader(
         batch_sampler=batches,
         collate_fn=_as_is,
         num_workers=workers,
+        prefetch_factor=PREFETCH if workers else None,
         pin_memory=pin_memory,
         timeout=min(_GLANCE, patience) if workers else 0,
         multiprocessing_context=_context() if workers else None,
@@ -182,6 +186,24 @@ def loader(
             del iterator  # the processes end before the error goes up
             raise UserError(batch.message)
         yield batch
+
+
+def check_shared_memory(workers: int, batch: int, processes: int = 1) -> None:
+    """Raise UserError where `workers` cannot load batches of so many bytes ahead.
+
+    Batches come through shared memory, of which containers often have 64 MB; a worker that finds
+    none left is killed without a word. `processes` have as many workers each.
+    """
+    if not workers or not SHARED.is_dir():
+        return
+    each = PREFETCH * batch * processes
+    free = shutil.disk_usage(SHARED).free
+    if each * workers > free:
+        raise UserError(
+            f"{workers} processes that read images need {each * workers / 1e6:.0f} MB of shared "
+            f"memory, and {SHARED} has {free / 1e6:.0f} MB free: give it more (docker run "
+            f"--shm-size), or give --workers {free // each}"
+        )
 
 
 def _next(iterator: Iterator[Any], patience: float) -> Any:

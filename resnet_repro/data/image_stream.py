@@ -16,6 +16,7 @@ unit of its own; so does this: about 12 of 255 levels along the first eigenvecto
 from __future__ import annotations
 
 import itertools
+import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from torch import Tensor
 
 from resnet_repro.data.image_files import (
     centre_crop,
+    check_shared_memory,
     loader,
     read_image,
     resized_crop,
@@ -144,6 +146,8 @@ class ImageStream:
         # Principal components as columns, each one standard deviation long, in grey levels.
         self.components = (statistics.eigenvectors * statistics.eigenvalues.sqrt()).double().numpy()
         part = batch_size // world
+        ahead = (part + PLAIN_BATCH) * crop * crop * 3  # training goes on ahead of a test
+        check_shared_memory(workers, ahead, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
         self.part = slice(rank * part, (rank + 1) * part)
         # Always the same memory, so that a step captured as a CUDA graph finds its batch.
         self.images = torch.zeros((part, crop, crop, 3), dtype=torch.uint8, device=device)
