@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,10 +24,11 @@ from resnet_repro.models import build
 from resnet_repro.records import store
 from resnet_repro.train import device as device_module
 from resnet_repro.train import trial
+from resnet_repro.train.compilation import compile_blocks
 from resnet_repro.train.device import Device, choose, computing, uncompiled
 from resnet_repro.train.loop import Stopped, Watch, train
 from resnet_repro.train.recipe import PROTOCOLS, Recipe
-from resnet_repro.train.trainer import Trainer, compile_blocks
+from resnet_repro.train.trainer import Trainer
 from tests.training_jobs import pixels_of, smoke_job
 
 # The compiler looks at what is no leaf; nothing of ours does.
@@ -128,7 +131,7 @@ def test_the_block_is_compiled_once_however_deep_the_network_is() -> None:
 @pytest.mark.usefixtures("_fresh_compiler")
 def test_beyond_the_compilers_limit_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not slow code without a word."""
-    monkeypatch.setattr("resnet_repro.train.device.MOST_SHAPES", 4)
+    monkeypatch.setattr("resnet_repro.train.compilation.MOST_SHAPES", 4)
     model = build("plain8")
     compile_blocks(model, CompileCounter())
 
@@ -225,18 +228,43 @@ def test_capturing_leaves_no_step_behind(digits: Dataset) -> None:
     assert trainer.model.get_buffer("bn1.num_batches_tracked").item() == 1
 
 
+@contextlib.contextmanager
+def refusing_to_wait() -> Iterator[None]:
+    """What makes the host wait for CUDA is an error."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Synchronization debug mode")
+            torch.cuda.set_sync_debug_mode("error")
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_the_refusal_to_wait_ends_with_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when entering it fails, as by the warning that torch gives."""
+    for failure in (None, "Synchronization debug mode is a prototype feature", "of another kind"):
+        modes = ["default"]
+
+        def set_mode(mode: str, failure: str | None = failure, modes: list[str] = modes) -> None:
+            modes.append(mode)
+            if failure and mode == "error":
+                warnings.warn(failure, stacklevel=1)
+
+        monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", set_mode)
+        with pytest.raises((UserWarning, ZeroDivisionError)), refusing_to_wait():
+            raise ZeroDivisionError
+        assert modes == ["default", "error", "default"]
+
+
 @pytest.mark.gpu
 def test_no_step_waits_for_the_device(digits: Dataset) -> None:
     device = choose("cuda")
     with computing(device):
         trainer = Trainer("resnet8-w4", digits, WARM, 0, device)
         trainer.step(0)
-        torch.cuda.set_sync_debug_mode("error")
-        try:
+        with refusing_to_wait():
             for iteration in range(1, 60):  # into the next epoch, across both drops
                 trainer.step(iteration)
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.gpu

@@ -26,7 +26,7 @@ from resnet_repro.evaluate.single_view import averaged_statistics, single_view_e
 from resnet_repro.models import build
 from resnet_repro.records import store
 from resnet_repro.records.verify import problems
-from resnet_repro.train.device import choose
+from resnet_repro.train.device import choose, computing
 from resnet_repro.train.job import Job
 from resnet_repro.train.loop import Busy, Stopped, Watch, train
 from resnet_repro.train.optimizer import make_optimizer
@@ -459,7 +459,8 @@ def test_gradients_on_the_gpu_equal_those_on_the_cpu(digits: Dataset) -> None:
     recipe: Recipe = PROTOCOLS["smoke"]
     norms = []
     for device in (CPU, choose("cuda", "fp32")):
-        trainer = Trainer("resnet14-w4", digits, recipe, 5, device)
-        trainer.step(0)
-        norms.append(trainer.gradient_norms())
+        with computing(device):  # else it would be TF32
+            trainer = Trainer("resnet14-w4", digits, recipe, 5, device)
+            trainer.step(0)
+            norms.append(trainer.gradient_norms())
     assert norms[1] == pytest.approx(norms[0], rel=1e-4)

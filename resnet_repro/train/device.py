@@ -14,13 +14,13 @@ from resnet_repro import kernels as cpu_kernels
 from resnet_repro.errors import UserError
 from resnet_repro.records import provenance
 from resnet_repro.records.schema import Execution
+from resnet_repro.train.compilation import compiler
 from resnet_repro.train.trial import Way, fastest
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 SWITCHES = ("auto", "on", "off")
 MOST_READERS = 16
-MOST_SHAPES = 64  # compiled forms of a block before there is an error
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def computing(device: Device) -> Iterator[None]:
     torch.backends.cudnn.allow_tf32 = device.precision == "tf32"
     torch.backends.cudnn.benchmark = True  # shapes never change, so the search pays once
     try:
-        with _compiler(device):
+        with compiler() if device.compile else contextlib.nullcontext():
             yield
     finally:
         torch.set_num_threads(threads)
@@ -183,20 +183,12 @@ def computing(device: Device) -> Iterator[None]:
         torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = cudnn
 
 
-def _compiler(device: Device) -> contextlib.AbstractContextManager[None]:
-    """Room for every shape of the block, and an error instead of slow code beyond it.
-
-    Dynamo's own limit is eight, after which it goes back to uncompiled code without a word; a
-    block has up to five shapes, in training and in evaluation.
-    """
-    if not device.compile:
-        return contextlib.nullcontext()
-    import torch._dynamo  # slow to import
-
-    patched: contextlib.AbstractContextManager[None] = torch._dynamo.config.patch(
-        recompile_limit=MOST_SHAPES, fail_on_recompile_limit_hit=True
-    )
-    return patched
+def synchronize(device: Device) -> None:
+    """Wait until everything that was asked of the device is done."""
+    if device.kind == "cuda":
+        torch.cuda.synchronize()
+    elif device.kind == "mps":
+        torch.mps.synchronize()
 
 
 def uncompiled(device: Device) -> contextlib.AbstractContextManager[None]:

@@ -15,11 +15,14 @@ import filelock
 from resnet_repro.errors import UserError
 from resnet_repro.records import provenance, schema, store
 from resnet_repro.train import checkpoint, recording
+from resnet_repro.train.compilation import compiling
 from resnet_repro.train.device import computing, followed
 from resnet_repro.train.distributed import ALONE, World
 from resnet_repro.train.job import Job, Progress
 from resnet_repro.train.sources import Data
 from resnet_repro.train.trainer import Trainer
+
+SAVING = 0.01  # of the time, at most, unless checkpoints are asked for after every step
 
 
 class Busy(UserError):
@@ -123,34 +126,54 @@ def _steps(job: Job, trainer: Trainer, progress: Progress, watch: Watch) -> str:
     """Train to the end or to a loss that is not finite; returns the status."""
     recipe = job.recipe
     saved = clock = time.monotonic()
+    apart = job.checkpoint_seconds
+    start, tested = progress.iteration, False
     while progress.iteration < recipe.iterations:
         following = progress.iteration + 1
         row_due = following % recipe.row_every == 0 or following == recipe.iterations
         # Of the weights that the gradient was taken at: plain nets' first steps change them much.
         weights = trainer.weight_norms() if row_due or following == 1 else {}
-        trainer.step(progress.iteration)
+        with _compiling(job, trainer, watch, first=progress.iteration == start):
+            trainer.step(progress.iteration)
         progress.iteration = following
         watch.step(progress.iteration)
         if row_due or following == 1:
             _note_norms(trainer, progress, weights)
         if row_due:
             loss, error = _interval(job, trainer, progress, clock)
-            row = _measure(job, trainer, progress, loss, error)
+            with _compiling(job, trainer, watch, first=not tested):
+                row = _measure(job, trainer, progress, loss, error)
+            tested = True
             watch.row(row)
             clock = time.monotonic()
             if not math.isfinite(loss):
                 return "diverged"
         ending = progress.iteration == recipe.iterations
-        due = time.monotonic() - saved >= job.checkpoint_seconds
+        due = trainer.world.first and time.monotonic() - saved >= apart
         stop, due = trainer.world.any(watch.stop() and not ending, due)
         if stop or due:
+            trainer.wait()  # else the steps that are still queued would count as saving
             now = time.monotonic()
             progress.seconds += now - clock
             _save(job, trainer, progress)
             saved = clock = time.monotonic()
+            if apart:  # 0: after every step
+                apart = max(job.checkpoint_seconds, (saved - now) / SAVING)
         if stop:
             raise Stopped(f"{job.run}: stopped and saved at iteration {progress.iteration}")
     return "done"
+
+
+def _compiling(
+    job: Job, trainer: Trainer, watch: Watch, *, first: bool
+) -> contextlib.AbstractContextManager[None]:
+    """Around a step or test, whose first compiles: of runs side by side one does so for all.
+
+    Processes that train one network must not wait for each other here; in the step they do.
+    """
+    if not first or not job.device.compile or trainer.world.size > 1:
+        return contextlib.nullcontext()
+    return compiling(job.cache, watch.stop)
 
 
 def _interval(job: Job, trainer: Trainer, progress: Progress, clock: float) -> tuple[float, float]:

@@ -23,12 +23,13 @@ from resnet_repro.evaluate.single_view import (
 )
 from resnet_repro.kernels import use_winograd
 from resnet_repro.models import build
-from resnet_repro.models.batch_norm import ghost_layers
-from resnet_repro.models.blocks import BasicBlock, Bottleneck
-from resnet_repro.records.schema import STAGES
-from resnet_repro.train.capture import captured
-from resnet_repro.train.device import Device, autocast, uncompiled
+from resnet_repro.models.batch_norm import ghost_layers, track_together
+from resnet_repro.train import norms
+from resnet_repro.train.capture import RunAhead, captured
+from resnet_repro.train.compilation import compile_blocks
+from resnet_repro.train.device import Device, autocast, synchronize, uncompiled
 from resnet_repro.train.distributed import ALONE, RunningStatistics, World
+from resnet_repro.train.half import call_cast, cast_names
 from resnet_repro.train.optimizer import change_rate, make_optimizer, rescale_momentum
 from resnet_repro.train.recipe import Recipe
 from resnet_repro.train.sources import Data, channels, open_source
@@ -85,12 +86,21 @@ class Trainer:
             use_winograd(self.model)
         if device.compile:
             compile_blocks(self.model)
+        track_together(self.model)
         self.model.train()
         # What a step calls: the model, or the model with gradients averaged over processes.
         self.network: nn.Module = self.model
         self.running: RunningStatistics | None = None
+        # In bf16 casting weights is a seventh of a small net's operations, unless it is one.
+        alone = device.precision == "bf16" and world.size == 1
+        self._cast = cast_names(self.model) if alone else []
         if world.size > 1:
-            self.network = DistributedDataParallel(self.model, gradient_as_bucket_view=True)
+            self.network = DistributedDataParallel(
+                # Statistics are put together once a step, by `RunningStatistics`.
+                self.model,
+                gradient_as_bucket_view=True,
+                broadcast_buffers=False,
+            )
             own = recipe.batch_size // world.size
             self.running = RunningStatistics(self.model, world, own // recipe.bn_batch)
         # The rate is a tensor of the type that the fused optimiser reads on this device.
@@ -106,10 +116,11 @@ class Trainer:
         self.loss_sum = torch.zeros((), device=device.torch)
         self.wrong_sum = torch.zeros((), dtype=torch.int64, device=device.torch)
         self._replay: Callable[[], None] | None = None
+        self._ahead = RunAhead() if device.kind == "cuda" else None
         self._view = (
-            CapturedView(self.model, self.source, captured)
+            CapturedView(self.model, self.source, captured, pad=device.compile)
             if device.graph and isinstance(self.source, Pixels)
-            else SingleView(self.model, self.source, world.sum)
+            else SingleView(self.model, self.source, world.sum, pad=device.compile)
         )
 
     def step(self, iteration: int) -> None:
@@ -119,10 +130,16 @@ class Trainer:
         self.iteration.fill_(iteration)
         if not self.device.graph:
             self._compute()
-            return
-        if self._replay is None:
-            self._replay = captured(self._compute, self._tensors().values())
-        self._replay()
+        else:
+            if self._replay is None:
+                self._replay = captured(self._compute, self._tensors().values())
+            self._replay()
+        if self._ahead:
+            self._ahead.stepped()
+
+    def wait(self) -> None:
+        """Wait until the device has done every step that was asked of it."""
+        synchronize(self.device)
 
     def _follow_schedule(self, iteration: int) -> None:
         scheduled = self.recipe.learning_rate(iteration)
@@ -145,7 +162,7 @@ class Trainer:
         ):
             with self._gathering(last=part == parts):
                 with autocast(self.device):
-                    logits: Tensor = self.network(some)
+                    logits = self._logits(some)
                     loss = F.cross_entropy(logits, answers) / parts
                 loss.backward()
             mean += loss.detach()
@@ -162,6 +179,11 @@ class Trainer:
         self.optimizer.step()
         self.loss_sum += mean
         self.wrong_sum += wrong
+
+    def _logits(self, x: Tensor) -> Tensor:
+        if self._cast:
+            return call_cast(self.model, self._cast, x)
+        return self.network(x)  # type: ignore[no-any-return]
 
     def _gathering(self, *, last: bool) -> contextlib.AbstractContextManager[None]:
         """Processes average their gradients once a step, with its last part."""
@@ -222,19 +244,11 @@ class Trainer:
 
     def gradient_norms(self) -> dict[str, float]:
         """Euclidean norm of each stage's loss gradient at the last step (weight decay apart)."""
-        gradients = {n: p.grad for n, p in self.model.named_parameters() if p.grad is not None}
-        return self._norms(gradients)
+        return norms.gradient_norms(self.model)
 
     def weight_norms(self) -> dict[str, float]:
         """Euclidean norm of each stage's parameters, batch normalisation's among them."""
-        return self._norms({n: p.detach() for n, p in self.model.named_parameters()})
-
-    def _norms(self, tensors: dict[str, Tensor]) -> dict[str, float]:
-        squares = {name: 0.0 for name, _ in self.model.named_children() if name in STAGES}
-        norms = torch.stack(torch._foreach_norm([t.float() for t in tensors.values()]))
-        for name, norm in zip(tensors, norms.double().tolist(), strict=True):
-            squares[name.split(".", 1)[0].replace("bn1", "conv1")] += norm**2
-        return {stage: square**0.5 for stage, square in squares.items()}
+        return norms.weight_norms(self.model)
 
     def _tensors(self) -> dict[str, Tensor]:
         """Every tensor that steps change and that outlives them, by its name in checkpoints."""
@@ -270,13 +284,6 @@ class Trainer:
         self._scheduled.fill_(self.scheduled)
         self.warming = bool(plain["warming"])
         self.warmup_ended = cast("int | None", plain["warmup_ended"])
-
-
-def compile_blocks(model: nn.Module, backend: str | Callable[..., object] = "inductor") -> None:
-    """Compile the repeated block, once for each of its shapes however deep the network is."""
-    for module in model.modules():
-        if isinstance(module, BasicBlock | Bottleneck):
-            module.compile(fullgraph=True, dynamic=False, backend=backend)
 
 
 def check_parts(recipe: Recipe, device: Device, world: World) -> None:
