@@ -24,7 +24,7 @@ class Graph(TorchDispatchMode):
     """
 
     def __init__(self, forbidden: str = "") -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
         self.calls: list[Call] = []
         self.before: dict[int, tuple[Tensor, Tensor]] = {}  # by the memory they lie in
         self.made: set[int] = set()
