@@ -15,9 +15,12 @@ MOST_SHAPES = 64  # compiled forms of a block before there is an error
 
 
 def compile_blocks(model: nn.Module, backend: str | Callable[..., object] = "inductor") -> None:
-    """Compile the repeated block, once for each of its shapes however deep the network is."""
-    for module in model.modules():
-        if isinstance(module, BasicBlock | Bottleneck):
+    """Compile the repeated block, once for each of its shapes however deep the network is.
+
+    And the first layer's normalisation, which would else keep its map twice, in float32.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, BasicBlock | Bottleneck) or name == "bn1":
             module.compile(fullgraph=True, dynamic=False, backend=backend)
 
 
