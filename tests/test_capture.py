@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -11,13 +11,13 @@ from torch import Tensor
 
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
-from resnet_repro.train import capture
-from resnet_repro.train import trainer as trainer_module
+from resnet_repro.evaluate.single_view import CapturedView
 from resnet_repro.train.capture import captured
 from resnet_repro.train.device import Device, choose
 from resnet_repro.train.recipe import PROTOCOLS, Recipe
 from resnet_repro.train.trainer import Trainer
 from tests.cuda_stand_in import StandIn, memory, stand_in
+from tests.training_jobs import pixels_of
 
 CPU = choose("cpu", "fp32", kernels="off")
 WARM = dataclasses.replace(
@@ -114,7 +114,7 @@ def test_a_call_before_the_recording_that_fails_leaves_the_state(
 
 @pytest.mark.parametrize("statistics", ["averaged", "moving"])
 def test_every_tensor_that_a_step_changes_is_named(
-    digits: Dataset, cuda: StandIn, statistics: str
+    digits: Dataset, cuda: StandIn, statistics: Literal["averaged", "moving"]
 ) -> None:
     """Else the calls before a recording would leave their traces in it."""
     recipe = dataclasses.replace(CHUNKS, bn_statistics=statistics)
@@ -130,14 +130,10 @@ def test_every_tensor_that_a_step_changes_is_named(
     assert changed <= named
 
 
-def test_a_captured_test_is_an_ordinary_one(
-    digits: Dataset, cuda: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("resnet_repro.evaluate.single_view.GRAPH_BATCH", 100)
-    view = trainer_module.CapturedView
+def test_a_captured_test_is_an_ordinary_one(digits: Dataset, cuda: StandIn) -> None:
     trainer = new(digits)
     ordinary = trainer.test()
-    trainer._view = view(trainer.model, trainer.source, capture.captured, batch=100)  # type: ignore[arg-type]
+    trainer._view = CapturedView(trainer.model, pixels_of(trainer), captured, batch=100)
     for _ in range(2):
         found = dataclasses.astuple(trainer.test())
         assert found == pytest.approx(dataclasses.astuple(ordinary), rel=1e-5)

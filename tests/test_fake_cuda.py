@@ -7,7 +7,7 @@ of the host's to the device, is an error.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +17,9 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from resnet_repro.data.dataset import Dataset
+from resnet_repro.evaluate.layers import layer_responses
 from resnet_repro.train import trainer as trainer_module
+from resnet_repro.train.checkpoint import on_host
 from resnet_repro.train.device import Device, choose
 from resnet_repro.train.optimizer import make_optimizer
 from resnet_repro.train.recipe import PROTOCOLS, Recipe
@@ -30,6 +32,22 @@ WARM = dataclasses.replace(
 CHUNKS = dataclasses.replace(WARM, bn_batch=16)
 # What needs a value, or a size that depends on values, before the host can go on.
 WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "equal.default", "bincount")
+
+
+class FakeCopies(TorchDispatchMode):
+    """Counts transfers from the device to the host."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
+        self.made = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        here = {tensor.device.type for tensor in tensors(out)}
+        self.made += here == {"cpu"} and any(t.device.type == "cuda" for t in tensors(args))
+        return out
 
 
 class Host(TorchDispatchMode):
@@ -57,21 +75,23 @@ class Host(TorchDispatchMode):
 
 def test_the_host_is_caught_waiting() -> None:
     """Else the tests below would show nothing."""
-    for waits in (
+    waiting: list[Callable[[Tensor], object]] = [
         lambda x: x.sum().item(),
         lambda x: bool(x.any()),
         lambda x: x[x > 0],
-        lambda x: x.nonzero(),
-    ):
+        lambda x: torch.nonzero(x),
+    ]
+    for waits in waiting:
         with pytest.raises(AssertionError, match="waits"), Host():
             waits(torch.ones(3))
     with FakeTensorMode(), Host():
         there = torch.ones(3, device="cuda")
-        for mixes in (
+        mixing: list[Callable[[], object]] = [
             lambda: there.cpu(),
             lambda: there + torch.ones(()),
             lambda: there.copy_(torch.ones(3)),
-        ):
+        ]
+        for mixes in mixing:
             with pytest.raises(AssertionError, match="mixes"):
                 mixes()
 
@@ -98,8 +118,8 @@ def _fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
                 if value.ndim == 4:
                     moved = moved.contiguous(memory_format=memory_format)
                 module.register_parameter(name, nn.Parameter(moved))
-            for name, value in module.named_buffers(recurse=False):
-                module.register_buffer(name, value.to(device))
+            for name, buffer in module.named_buffers(recurse=False):
+                module.register_buffer(name, buffer.to(device))
         return model
 
     def with_rate(model: nn.Module, recipe: Recipe, rate: Tensor) -> torch.optim.SGD:
@@ -151,6 +171,38 @@ def test_everything_of_a_step_is_on_the_device(
     x, labels = trainer.source.batch_at(trainer.iteration)
     assert x.is_contiguous(memory_format=torch.channels_last)
     assert (x.device.type, labels.device.type) == ("cuda", "cuda")
+
+
+@pytest.mark.usefixtures("_fake_cuda")
+def test_a_checkpoint_comes_by_one_transfer_for_each_type(digits: Dataset) -> None:
+    tensors_by_name = on_cuda(digits, WARM, "fp32").state()[0]
+    with FakeCopies() as copies:
+        host = on_host(tensors_by_name)
+    assert {tensor.device.type for tensor in host.values()} == {"cpu"}
+    assert copies.made == len({tensor.dtype for tensor in host.values()})
+
+
+def test_copies_for_a_checkpoint_are_contiguous_and_equal(digits: Dataset) -> None:
+    trainer = Trainer("resnet8-w4", digits, WARM, 0, choose("cpu", "fp32"))
+    there = trainer.state()[0]
+    host = on_host(there)
+    assert list(host) == list(there)
+    for name, tensor in there.items():
+        assert torch.equal(host[name], tensor), name
+        assert host[name].is_contiguous()
+
+
+@pytest.mark.usefixtures("_fake_cuda")
+def test_statistics_are_averaged_over_large_batches_on_a_gpu(digits: Dataset) -> None:
+    """Where an operation takes as long for 1,000 images as for 250."""
+    source = on_cuda(digits, CHUNKS, "fp32").source
+    assert [len(x) for x in source.chunk_batches(10_000, 16)] == [992, 432]
+
+
+def test_layer_responses_wait_for_the_device_once(digits: Dataset) -> None:
+    trainer = Trainer("resnet8-w4", digits, WARM, 0, choose("cpu", "fp32", kernels="off"))
+    with Host():
+        assert len(layer_responses(trainer.model, trainer.source)) == 7
 
 
 @pytest.mark.usefixtures("_fake_cuda")

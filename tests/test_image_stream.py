@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from resnet_repro.data import image_statistics
+from resnet_repro.data import image_statistics, image_stream
 from resnet_repro.data.image_files import centre_crop, read_image, resize_shorter, scaled_size
 from resnet_repro.data.image_folder import IMAGENETTE, ImageFolder, load
 from resnet_repro.data.image_statistics import Say, Statistics, examine
@@ -518,6 +518,16 @@ class TestStream:
         stream.close()
         assert set(multiprocessing.active_children()) <= before
         assert same(stream.train_batch(0), first)
+
+    def test_shared_memory_for_what_is_loaded_ahead(
+        self, make: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Batches of training and, as it goes on, of a test; by every process of the machine."""
+        asked: list[tuple[int, ...]] = []
+        monkeypatch.setattr(image_stream, "check_shared_memory", lambda *s: asked.append(s))
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+        make(workers=3, world=2, rank=1)
+        assert asked == [(3, (3 + image_stream.PLAIN_BATCH) * CROP * CROP * 3, 2)]
 
     @pytest.mark.gpu
     def test_on_a_gpu(self, make: Make) -> None:
