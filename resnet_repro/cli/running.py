@@ -75,7 +75,7 @@ def run(
     ] = None,
     cache_dir: Cache = CACHE,
     checkpoint_every: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="Time between two checkpoints.")
+        float, typer.Option(metavar="SECONDS", min=0, help="Least time between two checkpoints.")
     ] = 30.0,
     jobs: Annotated[int, typer.Option(metavar="K", min=1, help="Runs at once.")] = 1,
     wandb: Annotated[
