@@ -18,7 +18,7 @@ from resnet_repro.data import image_files
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.data.image_files import check_shared_memory
 from resnet_repro.models import build
-from resnet_repro.models.batch_norm import ghost_layers, track_together
+from resnet_repro.models.batch_norm import GhostBatchNorm2d, ghost_layers, track_together
 from resnet_repro.train import trainer as trainer_module
 from resnet_repro.train.device import Device, choose, computing
 from resnet_repro.train.distributed import World
@@ -73,6 +73,23 @@ def test_moving_averages_and_counters_take_three_operations_at_any_depth(depth: 
     together.eval()(x)
     for name, value in averages(together).items():
         assert torch.equal(before[name], value), name
+
+
+@pytest.mark.parametrize("chunk", [4, 8])
+def test_moving_averages_of_maps_in_bf16_are_not_rounded_to_it(chunk: int) -> None:
+    layer = GhostBatchNorm2d(6, chunk)
+    x = (100 + 7 * torch.randn(16, 6, 5, 5)).bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16), Writes(set()) as writes:
+        layer(x)
+    assert not any(name.startswith(("aten.mm", "aten.mv")) for name in writes.all)
+    mean, variance = torch.zeros(6), torch.ones(6)
+    for part in x.float().split(chunk):
+        mean = 0.9 * mean + 0.1 * part.mean((0, 2, 3))
+        variance = 0.9 * variance + 0.1 * part.var((0, 2, 3))
+    assert layer.running_mean is not None
+    assert layer.running_var is not None
+    torch.testing.assert_close(layer.running_mean, mean, rtol=1e-5, atol=0)
+    torch.testing.assert_close(layer.running_var, variance, rtol=1e-4, atol=0)
 
 
 def after_steps(data: Dataset, device: Device, *, cast: bool) -> dict[str, Tensor]:

@@ -82,9 +82,20 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
         # Made on the device: a captured step may not copy from the host.
         later = torch.arange(chunks - 1, -1, -1, device=means.device, dtype=means.dtype)
         weights = self.momentum * keep**later
-        self.noted = (weights @ means, weights @ unbiased, chunks)
+        self.noted = (_weighted(weights, means, x), _weighted(weights, unbiased, x), chunks)
         if not self.together:
             _take_in([self])
+
+
+def _weighted(weights: Tensor, values: Tensor, x: Tensor) -> Tensor:
+    """The sum of the rows of `values`, each times its weight; `x` is what they are statistics of.
+
+    Not a matrix product where that would be rounded to bf16 or TF32, and a kernel of its own. On
+    a CPU in float32 it is one, in which sums come in another order: runs go on as they began.
+    """
+    if x.is_cuda or x.dtype == torch.bfloat16:
+        return (weights.view(-1, 1) * values).sum(0)
+    return weights @ values
 
 
 def track_together(model: nn.Module) -> None:
