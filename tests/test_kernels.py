@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,6 +25,8 @@ from resnet_repro.models import build
 from resnet_repro.records import store
 from resnet_repro.train.device import choose
 from resnet_repro.train.loop import Watch, train
+from resnet_repro.train.recipe import PROTOCOLS
+from resnet_repro.train.trainer import Trainer
 from tests.training_jobs import smoke_job
 
 built = pytest.mark.skipif(not kernels.available(), reason="the kernels are not built here")
@@ -537,3 +540,24 @@ def test_kernels_that_cannot_be_had_are_refused(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(UserError, match="not built"):
         choose("cpu", "fp32", kernels="on")
     assert not choose("cpu", "fp32").kernels
+
+
+@built
+def test_a_step_in_bf16_goes_through_the_convolution_kernel(
+    tiny_data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights that are cast for a step as a whole would leave it to PyTorch."""
+    calls: list[torch.dtype] = []
+    convolve = winograd._convolve
+
+    def counted(x: Tensor, weight: Tensor, *more: Any) -> Tensor:
+        calls.append(x.dtype)
+        assert weight.dtype == torch.float32
+        return convolve(x, weight, *more)
+
+    monkeypatch.setattr(winograd, "_convolve", counted)
+    recipe = dataclasses.replace(PROTOCOLS["smoke"], pad=4)
+    trainer = Trainer("resnet14", tiny_data, recipe, 0, choose("cpu", "bf16", kernels="on"))
+    trainer.step(0)
+    # Of 12 convolutions in blocks two have stride 2; each of the others runs twice.
+    assert calls == [torch.bfloat16] * 20

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from resnet_repro.kernels.winograd import WinogradConv2d
+
 
 class _Cast(torch.autograd.Function):
     """Tensors to bf16, and their gradients back; values as those of `Tensor.to`."""
@@ -27,11 +29,14 @@ def _copies(tensors: tuple[Tensor, ...], dtype: torch.dtype) -> tuple[Tensor, ..
 
 
 def cast_names(model: nn.Module) -> list[str]:
-    """The parameters that autocast would cast at each use: convolutions' and linear layers'."""
+    """The parameters that autocast would cast at each use: convolutions' and linear layers'.
+
+    Not those of convolutions by our CPU kernel, whose weights stay float32.
+    """
     return [
         f"{name}.{parameter}"
         for name, module in model.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear)
+        if isinstance(module, nn.Conv2d | nn.Linear) and not isinstance(module, WinogradConv2d)
         for parameter, _ in module.named_parameters(recurse=False)
     ]
 
