@@ -14,7 +14,7 @@ from rich.console import Console
 
 from benchmarks import machine, tables
 from benchmarks.contest import Plan, Tell, measure
-from benchmarks.loops import Source, peer_builder
+from benchmarks.loops import Source, build_peer
 from benchmarks.machine import OUT, Result
 from resnet_repro.display import print_rows
 from resnet_repro.errors import UserError
@@ -42,11 +42,7 @@ def cifar(
         Path | None, typer.Option(metavar="DIR", help="A copy of CIFAR-10; without it noise.")
     ] = None,
     peer: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            help="A checkout like akamaster/pytorch_resnet_cifar10; its resnet.py is run.",
-        ),
+        Path | None, typer.Option(metavar="DIR", help="A copy whose resnet.py is run, too.")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results are written.")] = OUT,
     readme: Annotated[
@@ -69,19 +65,14 @@ def cifar(
     )
     check(plan)
     report(out, readme or [])  # so that a page that cannot be written is found before an hour
-    console = Console(markup=False, emoji=False)
-    count = 0
-
-    def tell(text: str) -> None:
-        nonlocal count
-        count += 1
-        console.print(f"{count}/{plan.parts} {text}", highlight=False, soft_wrap=True)
-
-    result = run(plan, tell)
+    console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+    result = run(plan, console.print)
     written = [machine.write(out, "cifar", result), *report(out, readme or [])]
-    print_rows(console, result.machine.words, tables.FULL, tables.cells(result))
+    print_rows(
+        Console(markup=False, emoji=False), result.machine.words, tables.FULL, tables.cells(result)
+    )
     for path in written:
-        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        console.print(f"wrote {path}")
 
 
 def run(plan: Plan, tell: Tell) -> Result:
@@ -112,7 +103,7 @@ def check(plan: Plan) -> None:
     """Find what is wrong with the input before an hour is spent. Raises UserError."""
     for depth in plan.depths:
         if plan.peer is not None:
-            peer_builder(plan.peer, f"resnet{depth}")
+            build_peer(plan.peer, f"resnet{depth}")
     if plan.source.root is not None:
         plan.source.load()
 

@@ -6,9 +6,7 @@ import contextlib
 import math
 import multiprocessing
 import os
-import resource
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -44,11 +42,6 @@ class Plan:
     @property
     def contestants(self) -> tuple[str, ...]:
         return (OURS, USUAL, *([PEER] if self.peer else []))
-
-    @property
-    def parts(self) -> int:
-        """How often `tell` is called, unless a contestant drops out."""
-        return len(self.depths) * len(self.contestants) * (1 + self.repeats)
 
 
 @dataclass(frozen=True)
@@ -89,43 +82,33 @@ def _network(plan: Plan, network: str, tell: Tell) -> list[Row]:
             return None
 
     with contextlib.ExitStack() as stack:
-        set_up: dict[str, tuple[float, float] | None] = {}
+        set_up: dict[str, Any] = {}
         for name in plan.contestants:
             tell(f"{network}: {name}, set-up")
             cache = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-            pools[name] = stack.enter_context(
-                ProcessPoolExecutor(
-                    1,
-                    # Not forked: this process has threads, and perhaps a CUDA context.
-                    multiprocessing.get_context("spawn"),
-                    initializer=_begin,
-                    initargs=(cache, plan.device.threads, multiprocessing.get_start_method()),
-                )
-            )
+            # Not forked: this process has threads, and perhaps a CUDA context.
+            spawn, method = multiprocessing.get_context("spawn"), multiprocessing.get_start_method()
+            pool = ProcessPoolExecutor(1, spawn, _begin, (cache, plan.device.threads, method))
+            pools[name] = stack.enter_context(pool)
             set_up[name] = ask(name, _set_up, plan, network, name)
         for repeat in range(plan.repeats):
             for name in plan.contestants[:: 1 if repeat % 2 == 0 else -1]:
-                if (found := set_up[name]) is None or name in notes:
-                    continue
-                tell(f"{network}: {name}, repeat {repeat + 1} of {plan.repeats}")
-                rate = ask(name, _rate, max(1, math.ceil(plan.seconds / found[1])))
-                rates[name] += [] if rate is None else [rate]
+                if name not in notes:
+                    tell(f"{network}: {name}, repeat {repeat + 1} of {plan.repeats}")
+                    rates[name].append(ask(name, _rate, set_up[name][1]))
         memory = {name: ask(name, _peak_memory) for name in plan.contestants}
-    rows = []
-    for name in plan.contestants:
-        found = set_up[name]
-        if name in notes or found is None:
-            rows.append(Row(network, name, note=notes[name]))
-            continue
-        first, step = found
-        rows.append(Row(network, name, tuple(rates[name]), max(0.0, first - step), memory[name]))
-    return rows
+    return [
+        Row(network, name, note=notes[name])
+        if name in notes
+        else Row(network, name, tuple(rates[name]), set_up[name][0], memory[name])
+        for name in plan.contestants
+    ]
 
 
 # What follows runs in the contestant's process, which holds one loop.
 
 _loop: OurLoop | UsualLoop | None = None
-_resident_before = 0
+_peak_before: int | None = None
 _computing = contextlib.ExitStack()
 
 
@@ -141,13 +124,15 @@ def _begin(cache: str, threads: int, start_method: str) -> None:
     multiprocessing.set_start_method(start_method, force=True)
 
 
-def _set_up(plan: Plan, network: str, contestant: str) -> tuple[float, float]:
-    """Build the loop: seconds to the end of its first step, and of a later step, about."""
-    global _loop, _resident_before
+def _set_up(plan: Plan, network: str, contestant: str) -> tuple[float, int]:
+    """Build the loop: seconds to the end of its first step, less a step; steps to measure."""
+    global _loop, _peak_before
     data, device = plan.source.load(), plan.device
     if contestant == OURS:
         _computing.enter_context(computing(device))
-    _resident_before = _reset_peak(device)
+    with contextlib.suppress(OSError):  # the peak resident memory starts anew
+        Path("/proc/self/clear_refs").write_text("5")
+    _peak_before = _peak_resident()
     start = time.perf_counter()
     if contestant == OURS:
         _loop = OurLoop(network, data, device)
@@ -160,7 +145,8 @@ def _set_up(plan: Plan, network: str, contestant: str) -> tuple[float, float]:
     steps = 1
     while (seconds := _timed(_loop, steps)[1]) < CALIBRATION * plan.seconds:
         steps *= 2
-    return first, seconds / steps
+    step = seconds / steps
+    return max(0.0, first - step), max(1, math.ceil(plan.seconds / step))
 
 
 def _rate(steps: int) -> float:
@@ -180,27 +166,18 @@ def _timed(loop: OurLoop | UsualLoop, steps: int) -> tuple[int, float]:
     return images, time.perf_counter() - start
 
 
-def _peak_memory() -> int:
+def _peak_memory() -> int | None:
     """Bytes: on CUDA allocated at most, else growth of the peak resident memory by training."""
     if torch.cuda.is_initialized():
         return int(torch.cuda.max_memory_allocated())
-    return _peak_resident() - _resident_before
+    peak = _peak_resident()
+    return None if peak is None or _peak_before is None else peak - _peak_before
 
 
-def _reset_peak(device: Device) -> int:
-    """Start counting peak memory anew; returns the bytes resident now."""
-    if device.kind == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    with contextlib.suppress(OSError):  # Linux; elsewhere the peak so far stays the base
-        Path("/proc/self/clear_refs").write_text("5")
-    return _peak_resident()
-
-
-def _peak_resident() -> int:
-    """Bytes this process has had resident at most."""
+def _peak_resident() -> int | None:
+    """Bytes this process has had resident at most; None where Linux does not say."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return None

@@ -1,10 +1,8 @@
 """The CPU kernels beside PyTorch's operations, one by one: `python -m benchmarks.kernels`.
 
-For each stage of a CIFAR net, at a batch of 128, and of ResNet-34 for ImageNet, at 32 crops of 224
-pixels: the 3x3 convolution and batch normalisation with ReLU and residual, forward and backward,
-computed by our kernels, by PyTorch on channels-last tensors and by PyTorch on NCHW tensors. The
-ways take turns within each round; what is reported is the median over rounds. Convolutions of
-more channels than our kernel is used for are timed all the same: they show why it is not.
+The 3x3 convolution and batch normalisation with ReLU and residual, by our kernels, by PyTorch on
+channels-last tensors and by PyTorch on NCHW tensors, which take turns within each round.
+Convolutions of more channels than our kernel is used for are timed, too: they show why it is not.
 """
 
 from __future__ import annotations
@@ -34,32 +32,26 @@ from resnet_repro.report.render import Grid, markdown_grid
 from resnet_repro.train.device import Device, autocast, choose
 from resnet_repro.train.recipe import PAPER
 
-STAGES = (  # images, channels, pixels a side
+STAGES = (  # images, channels, pixels a side: of a CIFAR net, and of ResNet-34 at crops of 224
     *((128, 16, 32), (128, 32, 16), (128, 64, 8)),
     *((32, 64, 56), (32, 128, 28), (32, 256, 14), (32, 512, 7)),
 )
 WAYS = ("ours", "channels last", "NCHW")
 PASSES = ("forward", "backward")
-COLUMNS = (
-    "operation",
-    "images",
-    "channels",
-    "pixels",
-    *(f"{p}: {w}" for p in PASSES for w in WAYS),
-)
+PLACE = ("operation", "images", "channels", "pixels")
+COLUMNS = (*PLACE, *(f"{which}: {way}" for which in PASSES for way in WAYS))
 NOTES = (
     "By `python -m benchmarks.kernels`, in milliseconds. Normalisation is with the residual's "
     "addition and ReLU; PyTorch's is over the whole batch, ours over as many of its images as the "
-    "recipe says. In bf16 our convolution is PyTorch's."
+    "recipe says."
 )
 
 Step = Callable[[], None]
+Passes = dict[str, Step]
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def both_passes(
-    compute: Callable[[], Tensor], leaves: list[Tensor], device: Device
-) -> dict[str, Step]:
+def both_passes(compute: Callable[[], Tensor], leaves: list[Tensor], device: Device) -> Passes:
     """The forward pass, and the backward pass of one forward pass done before."""
     with autocast(device):
         out = compute()
@@ -75,11 +67,10 @@ def both_passes(
     return {"forward": forward, "backward": backward}
 
 
-def operations(
-    images: int, channels: int, side: int, device: Device
-) -> dict[str, dict[str, dict[str, Step]]]:
+def operations(stage: tuple[int, int, int], device: Device) -> dict[str, dict[str, Passes]]:
     """What is timed at one stage: by operation, by way, by pass."""
-    found: dict[str, dict[str, dict[str, Step]]] = {"convolution": {}, "normalisation": {}}
+    images, channels, side = stage
+    found: dict[str, dict[str, Passes]] = {"convolution": {}, "normalisation": {}}
     generator = torch.Generator().manual_seed(0)
     values = torch.randn(2, images, channels, side, side, generator=generator)
     values = values.to(torch.bfloat16 if device.precision == "bf16" else torch.float32)
@@ -106,14 +97,10 @@ def operations(
     return found
 
 
-def median_ms(
-    ways: dict[str, Step], repeats: int, seconds: float, threads: int
-) -> dict[str, float]:
+def median_ms(ways: dict[str, Step], repeats: int, seconds: float) -> dict[str, float]:
     """Median time of each way in milliseconds, the ways taking turns of `seconds` each."""
-    timers = {
-        way: Timer("step()", globals={"step": step}, num_threads=threads)
-        for way, step in ways.items()
-    }
+    threads = torch.get_num_threads()
+    timers = {w: Timer("f()", globals={"f": f}, num_threads=threads) for w, f in ways.items()}
     times: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(repeats):
         for way, timer in timers.items():
@@ -124,12 +111,8 @@ def median_ms(
 def cells(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     """The table's rows as text, COLUMNS each."""
     return [
-        (
-            *(str(row[name]) for name in ("operation", "images", "channels")),
-            f"{row['side']} x {row['side']}",
-            *(f"{row[p][w]:.2f}" for p in PASSES for w in WAYS),
-        )
-        for row in rows
+        (*(str(r[name]) for name in PLACE), *(f"{r[p][w]:.2f}" for p in PASSES for w in WAYS))
+        for r in rows
     ]
 
 
@@ -148,23 +131,22 @@ def markdown(results: Sequence[Result]) -> str:
 
 @app.command()
 def kernels(
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Of all: fp32 or bf16.")] = "fp32",
     repeats: Annotated[int, typer.Option(min=1, help="Rounds of each operation.")] = 5,
     seconds: Annotated[float, typer.Option(min=0.001, help="Of one way in one round.")] = 0.2,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results are written.")] = OUT,
 ) -> None:
     """Time each CPU kernel beside PyTorch's operations."""
     if not available():
-        raise UserError(
-            "the CPU kernels are not built: install the package with a C++ compiler at hand"
-        )
+        raise UserError("the CPU kernels are not built: install the package with a C++ compiler")
     device, started, rows = choose("cpu", precision), utc_now(), []
-    for images, channels, side in STAGES:
-        for name, ways in operations(images, channels, side, device).items():
-            row = {"operation": name, "images": images, "channels": channels, "side": side}
+    for stage in STAGES:
+        place = (*stage[:2], f"{stage[2]} x {stage[2]}")
+        for name, ways in operations(stage, device).items():
+            row: dict[str, Any] = dict(zip(PLACE, (name, *place), strict=True))
             for which in PASSES:
                 steps = {way: passes[which] for way, passes in ways.items()}
-                row[which] = median_ms(steps, repeats, seconds, device.threads)
+                row[which] = median_ms(steps, repeats, seconds)
             rows.append(row)
     facts = machine.facts(started) | {"repeats": repeats, "seconds": seconds}
     machine.write(out, "kernels", Result(machine.this_machine(device), facts, rows))

@@ -11,8 +11,7 @@ float32 convolutions in TF32: all three make the baseline faster.
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-from collections.abc import Callable
+import runpy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,8 +42,7 @@ class Source:
     """Where the images come from; noise costs the same time, but shows no learning."""
 
     root: Path | None = None  # of a copy of CIFAR-10; None: noise
-    train: int = 50_000  # images of noise
-    test: int = 10_000
+    train: int = 50_000  # images of noise, and a fifth of that to test
 
     @property
     def words(self) -> str:
@@ -54,14 +52,10 @@ class Source:
         """Images (N, 3, 32, 32) uint8. Raises UserError when `root` holds no CIFAR-10."""
         if self.root is not None:
             return load("cifar10", self.root)
-        rng = np.random.default_rng(0)
-
-        def split(count: int) -> Split:
-            images = rng.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
-            return make_split(images, np.arange(count, dtype=np.int64) % CLASSES)
-
-        names = tuple(str(n) for n in range(CLASSES))
-        return Dataset("cifar10", split(self.train), split(self.test), names)
+        noise = np.random.default_rng(0).integers(0, 256, (self.train, 3, 32, 32), dtype=np.uint8)
+        labels = np.arange(self.train, dtype=np.int64) % CLASSES
+        train, test = (make_split(noise[:n], labels[:n]) for n in (self.train, self.train // 5))
+        return Dataset("cifar10", train, test, tuple(str(n) for n in range(CLASSES)))
 
 
 class OurLoop:
@@ -84,7 +78,7 @@ class OurLoop:
         return steps * PAPER.batch_size
 
     def settle(self) -> None:
-        """Nothing is prepared while it stands still."""
+        """As the usual loop's: nothing is prepared while it stands still."""
 
 
 class PILImages(TorchDataset[tuple[Tensor, int]]):
@@ -166,35 +160,25 @@ class UsualLoop:
         return images, labels
 
 
-def peer_builder(checkout: Path, network: str) -> Callable[[], object]:
-    """The function `network` of `checkout`/resnet.py, as in akamaster/pytorch_resnet_cifar10.
+def build_peer(checkout: Path, network: str) -> nn.Module:
+    """The network of `checkout`/resnet.py, as in akamaster/pytorch_resnet_cifar10.
 
     Runs the file: only for a checkout that the user asked for. Raises UserError when it is
-    missing, cannot be loaded, or has no such function.
+    missing or builds no such network.
     """
     path = checkout.expanduser() / PEER_FILE
     if not path.is_file():
         raise UserError(f"--peer {checkout}: there is no {PEER_FILE}; give the checkout's folder")
-    spec = importlib.util.spec_from_file_location("_benchmarked_peer", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        names = runpy.run_path(str(path))
     except Exception as error:  # whatever the user's file does wrong
         raise UserError(f"--peer {checkout}: {PEER_FILE} cannot be loaded: {error!r}") from error
-    function = getattr(module, network, None)
-    if not callable(function):
-        raise UserError(f"--peer {checkout}: {PEER_FILE} has no function {network}()")
-    return function  # type: ignore[no-any-return]
-
-
-def build_peer(checkout: Path, network: str) -> nn.Module:
-    """The peer's network. Raises UserError as `peer_builder`, and when it builds none."""
     try:
-        model = peer_builder(checkout, network)()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"--peer {checkout}: {network}() failed: {error!r}") from error
+        model = names[network]()
+    except Exception as error:
+        raise UserError(
+            f"--peer {checkout}: {network}() of {PEER_FILE} fails: {error!r}"
+        ) from error
     if not isinstance(model, nn.Module):
         raise UserError(f"--peer {checkout}: {network}() returned no torch.nn.Module")
     return model

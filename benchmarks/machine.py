@@ -59,14 +59,8 @@ class Result:
 
 def this_machine(device: Device) -> Machine:
     """This machine, computing as `device` says."""
-    return Machine(
-        device.kind,
-        device.name,
-        instruction_sets(device.kind),
-        device.precision,
-        device.threads,
-        torch.__version__,
-    )
+    sets, build = instruction_sets(device.kind), str(torch.__version__)
+    return Machine(device.kind, device.name, sets, device.precision, device.threads, build)
 
 
 def instruction_sets(kind: str) -> tuple[str, ...]:
@@ -75,14 +69,12 @@ def instruction_sets(kind: str) -> tuple[str, ...]:
         major, minor = torch.cuda.get_device_capability()
         return (f"sm_{major}{minor}",)
     capability = torch.backends.cpu.get_cpu_capability()
-    more = {
-        "bf16": torch.cpu._is_avx512_bf16_supported,
-        "AMX": torch.cpu._is_amx_tile_supported,
+    found = {
+        capability: capability not in ("DEFAULT", "NO AVX"),
+        "bf16": torch.cpu._is_avx512_bf16_supported(),
+        "AMX": torch.cpu._is_amx_tile_supported(),
     }
-    return (
-        *((capability,) if capability not in ("DEFAULT", "NO AVX") else ()),
-        *(name for name, check in more.items() if check()),
-    )
+    return tuple(name for name, has in found.items() if has)
 
 
 def facts(started: str) -> dict[str, Any]:

@@ -15,11 +15,6 @@ NETWORKS = ("resnet20", "resnet56", "resnet110")
 EXPECTED = {"cpu": "a CPU", "cuda": "a GPU"}  # a table without one of them says so
 SHORT = ("machine", "instruction sets", "precision", "threads", "torch")
 FULL = ("network", "loop", "images a second", "ours over it", "peak memory", "set-up")
-MEMORY = {
-    "cuda": "what was allocated on the GPU at most",
-    "cpu": "growth of the training process's peak resident memory, the data set as loaded and "
-    "DataLoader workers not counted",
-}
 
 
 def row(found: dict[str, Any]) -> Row:
@@ -27,9 +22,10 @@ def row(found: dict[str, Any]) -> Row:
     return Row(**found | {"rates": tuple(found["rates"])})
 
 
-def ratios(above: Row, below: Row) -> list[float]:
+def ratios(above: Row | None, below: Row | None) -> list[float]:
     """Images per second of one contestant over another's, repeat by repeat."""
-    return [a / b for a, b in zip(above.rates, below.rates, strict=False)]
+    both = (r.rates if r else () for r in (above, below))
+    return [a / b for a, b in zip(*both, strict=False)]
 
 
 def short(results: Sequence[Result]) -> str:
@@ -70,7 +66,8 @@ NOTES = (
     "128; median over the repeats, least and most in brackets; contestants take turns within a "
     "repeat, and ratios are taken within it. Steps alone, after the warm-up: no evaluation, no "
     "checkpoints. Set-up: from construction to the first finished step, less a step, with nothing "
-    "compiled before."
+    "compiled before. Peak memory: on a GPU what was allocated there at most, on a CPU growth of "
+    "the process's peak resident memory, the data set and DataLoader workers not counted."
 )
 
 
@@ -83,7 +80,9 @@ def cells(result: Result) -> list[tuple[str, ...]]:
             network_label(r.network),
             r.contestant,
             r.note or _spread(r.rates, significant),
-            "" if r.contestant == OURS else _spread(_over(ours.get(r.network), r), "{:.2f}".format),
+            ""
+            if r.contestant == OURS
+            else _spread(ratios(ours.get(r.network), r), "{:.2f}".format),
             "" if r.peak_memory_bytes is None else f"{r.peak_memory_bytes / 2**20:,.0f} MiB",
             "" if r.set_up_seconds is None else f"{r.set_up_seconds:.1f} s",
         )
@@ -97,14 +96,10 @@ def significant(value: float) -> str:
     return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:g}"
 
 
-def _over(ours: Row | None, other: Row | None) -> list[float]:
-    return ratios(ours, other) if ours and other else []
-
-
 def _both(ours: Row | None, usual: Row | None) -> str:
     if ours is None or not ours.rates:
         return ours.note if ours else ""
-    found = _over(ours, usual)
+    found = ratios(ours, usual)
     times = f", {statistics.median(found):.2f} times" if found else ""
     return significant(statistics.median(ours.rates)) + times
 
@@ -124,8 +119,7 @@ def _facts(result: Result) -> str:
         f"{facts['workers']} DataLoader workers{peer}. {facts['images']}, recipe version "
         f"{facts['recipe_version']} (normalisation over {facts['bn_batch']} images); "
         f"{facts['repeats']} repeats of about {facts['seconds']:g} s, {facts['started']}, commit "
-        f"{facts['commit'][:7]}{' with changes' if facts['dirty'] else ''}. Memory: "
-        f"{MEMORY.get(result.machine.device, MEMORY['cpu'])}."
+        f"{facts['commit'][:7]}{' with changes' if facts['dirty'] else ''}."
     )
 
 
