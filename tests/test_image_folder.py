@@ -9,11 +9,14 @@ import io
 import multiprocessing
 import os
 import signal
+import struct
 import subprocess
 import sys
 import tarfile
 import time
+import zlib
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +29,14 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as F  # type: ignore[import-untyped, unused-ignore]
 
 from resnet_repro import data
-from resnet_repro.data import image_folder
+from resnet_repro.data import image_files, image_folder
+from resnet_repro.data.cifar10_forms import _decode_images
 from resnet_repro.data.image_files import (
+    MAX_PIXELS,
     centre_crop,
+    decode_by_pillow,
+    decode_jpeg,
+    decoder,
     loader,
     read_image,
     resize_shorter,
@@ -276,6 +284,31 @@ class TestArchives:
         assert not (root / "train").exists()
 
 
+def jpeg(image: Image.Image, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+END = b"\xff\xd9"  # a JPEG's last two bytes
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG that claims such a size and holds next to nothing."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        whole = name + body
+        return struct.pack(">I", len(body)) + whole + struct.pack(">I", zlib.crc32(whole))
+
+    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", size)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
+
+
 class TestReading:
     @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
     @pytest.mark.parametrize("mode", ["RGB", "L", "P", "CMYK", "RGBA"])
@@ -306,9 +339,98 @@ class TestReading:
         path.mkdir()
         refused(lambda: read_image(path), str(path))
 
+    @pytest.mark.parametrize("mode", ["RGB", "CMYK", "L"])
+    @pytest.mark.parametrize("progressive", [False, True])
+    def test_data_that_stop_early(self, tmp_path: Path, mode: str, progressive: bool) -> None:
+        """Also where an end marker follows, before which Pillow alone fills up with grey."""
+        path = tmp_path / "x.JPEG"
+        whole = jpeg(noise(64, 64).convert(mode), progressive=progressive)
+        for content in (whole[:-2], whole[: len(whole) // 2], whole[: len(whole) // 2] + END):
+            path.write_bytes(content)
+            refused(lambda: read_image(path), str(path), "mature end of", "--corrupt skip")
+
+    def test_warnings_that_concern_no_pixel(self, tmp_path: Path) -> None:
+        path, whole = tmp_path / "x.JPEG", jpeg(noise(64, 64))
+        path.write_bytes(whole)
+        right = np.asarray(read_image(path))
+        for content in (whole[:-2] + b"\0\0" + END, whole + b"more"):
+            path.write_bytes(content)
+            np.testing.assert_array_equal(np.asarray(read_image(path)), right)
+
+    def test_16_bits_keep_the_upper_8(self, tmp_path: Path) -> None:
+        values = np.random.default_rng(0).integers(0, 65536, (32, 32)).astype(np.uint16)
+        path = tmp_path / "x.png"
+        Image.fromarray(values).save(path)
+        expected = np.repeat(values[..., None] >> 8, 3, axis=2)
+        np.testing.assert_array_equal(np.asarray(read_image(path)), expected)
+        np.testing.assert_array_equal(_decode_images([path], ["x"])[0], expected.transpose(2, 0, 1))
+
+    def test_absurd_sizes_are_refused_before_decoding(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "x.JPEG"
+        claims = bytearray(jpeg(noise(8, 8)))
+        at = claims.index(b"\xff\xc0") + 5  # height and width of the frame
+        claims[at : at + 4] = struct.pack(">HH", 9500, 9500)
+        for content in (bytes(claims), png(9500, 9500), png(60_000, 60_000)):
+            path.write_bytes(content)
+            refused(lambda: read_image(path), str(path), "pixels", "--corrupt skip")
+        assert MAX_PIXELS < 9500 * 9500
+        noise(8, 8).save(path, "JPEG")
+        monkeypatch.setattr(image_files, "MAX_BYTES", 99)
+        refused(lambda: read_image(path), str(path), "at most 99 are read")
+
     def test_corrupt_exif_is_no_matter(self, tmp_path: Path) -> None:
         noise(8, 8).save(tmp_path / "x.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xff" * 9)
         assert read_image(tmp_path / "x.jpg").size == (8, 8)
+
+
+class TestDecoders:
+    """simplejpeg and Pillow give the same pixels."""
+
+    @pytest.fixture
+    def _pillow_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(image_files, "simplejpeg", None)
+
+    @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+    @pytest.mark.parametrize("quality", [10, 75, 95])
+    @pytest.mark.parametrize("progressive", [False, True])
+    def test_forms_of_jpeg(self, subsampling: str, quality: int, progressive: bool) -> None:
+        image = noise(61, 45).resize((83, 65))
+        for form in (image, image.convert("L")):
+            data = jpeg(form, subsampling=subsampling, quality=quality, progressive=progressive)
+            found = decode_jpeg(data)
+            assert found is not None
+            np.testing.assert_array_equal(np.asarray(found), np.asarray(decode_by_pillow(data)))
+
+    @pytest.mark.skipif(not REAL.is_dir(), reason="no photographs beside the repository")
+    def test_real_photographs(self) -> None:
+        split = load("imagenette", REAL).train
+        for path in split.paths[::20]:
+            data = (split.root / path).read_bytes()
+            found = decode_jpeg(data)
+            assert found is not None
+            np.testing.assert_array_equal(np.asarray(found), np.asarray(decode_by_pillow(data)))
+
+    def test_what_pillow_must_read(self) -> None:
+        assert decode_jpeg(jpeg(noise(8, 8).convert("CMYK"))) is None
+        assert decode_jpeg(png(8, 8)) is None
+        assert decode_jpeg(b"\xff\xd8\xff no image") is None
+
+    def test_names(self) -> None:
+        assert decoder() == f"simplejpeg {version('simplejpeg')}, pillow {version('pillow')}"
+
+    @pytest.mark.usefixtures("_pillow_alone")
+    def test_without_simplejpeg(self, tmp_path: Path) -> None:
+        assert decoder() == f"pillow {version('pillow')}"
+        path = tmp_path / "x.JPEG"
+        whole = jpeg(noise(64, 64))
+        path.write_bytes(whole)
+        np.testing.assert_array_equal(
+            np.asarray(read_image(path)), np.asarray(decode_by_pillow(whole))
+        )
+        path.write_bytes(whole[: len(whole) // 2])
+        refused(lambda: read_image(path), str(path), "cannot be read")
 
 
 LAST = 1 - 2.0**-53  # the greatest fraction below 1

@@ -53,6 +53,18 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An opened image, decoded, as RGB of 8 bits.
+
+    Of 16 bits the upper 8 are kept, as Pillow keeps them of colours; its conversion of 16-bit grey
+    would make white of everything above 255.
+    """
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    image.load()
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
 # --- torchvision's archive: pickled batches -------------------------------------------------
 
 
@@ -294,9 +306,8 @@ def _decode_image(source: bytes | Path, where: str) -> Images:
             size = image.size
             # A wrong size is refused before decoding: a small file may claim a huge image.
             if size == (SIZE, SIZE):
-                rgb = image if image.mode == "RGB" else image.convert("RGB")
-                # Through bytes: np.asarray(rgb) takes half as long again.
-                return np.frombuffer(rgb.tobytes(), dtype=np.uint8).reshape(SIZE, SIZE, 3)
+                # Through bytes: np.asarray takes half as long again.
+                return np.frombuffer(to_rgb(image).tobytes(), dtype=np.uint8).reshape(SIZE, SIZE, 3)
     except Exception as error:  # each of Pillow's decoders raises its own
         unknown = isinstance(error, UnidentifiedImageError)
         reason = "no such format" if unknown else one_line(error)

@@ -24,7 +24,7 @@ from resnet_repro.data.image_folder import ImageFolder, without
 from resnet_repro.errors import UserError
 from resnet_repro.records.files import write_atomic
 
-SCHEMA = "2"
+SCHEMA = "3"
 TEST_SIDE = 256  # shorter side of the mean image's and of the centre crop's images, at crop 224
 _BATCH = 64  # images a worker sums before it hands over
 _INTERVAL = 5.0  # seconds between two words on the progress
