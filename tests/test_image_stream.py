@@ -405,6 +405,23 @@ class TestStream:
             assert off.max() < 2.01
             assert off.mean() < 0.4
 
+    @pytest.mark.parametrize("mean", ["pixel", "channel", "channel-std"])
+    def test_an_image_at_a_time_is_as_all_at_once(
+        self, make: Make, mean: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stream = make(mean=mean)
+        here = stream.train_batch(0)
+        monkeypatch.setattr(stream, "device", torch.device("cuda"))  # tensors stay where they are
+        assert same(stream.batch_at(torch.tensor(0)), here)
+
+    def test_decoders_give_the_same_batches(
+        self, make: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """So a run may go on with another decoder than it began with."""
+        ours = make().train_batch(0)
+        monkeypatch.setattr("resnet_repro.data.image_files.simplejpeg", None)
+        assert same(make().train_batch(0), ours)
+
     def test_images_of_a_batch_are_cut_differently(
         self, make: Make, photographs: ImageFolder
     ) -> None:

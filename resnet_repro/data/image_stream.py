@@ -182,12 +182,24 @@ class ImageStream:
         `iteration`, of the shape (), must be the one last prepared. It is not looked at, as it
         may lie on the device, and nothing here waits for that.
         """
-        # Mirrored as bytes, the mean along with its image, and computed in place: on a processor
-        # the memory of each further array of floats takes longer than what is computed in it.
+        if self.device.type == "cpu":
+            return self._finish(self._one_by_one()), self.labels.clone()
+        # Mirrored as bytes, the mean along with its image.
         images = torch.where(self.flips, self.images.flip(2), self.images)
         mean = torch.where(self.flips, self.mean.flip(1), self.mean)
         x = images.float().sub_(mean).add_(self.shifts)
         return self._finish(x), self.labels.clone()
+
+    def _one_by_one(self) -> Tensor:
+        """The same bit for bit, an image at a time: what is computed of it stays in the cache."""
+        x = torch.empty(self.images.shape)
+        means = (self.mean, self.mean.flip(1))
+        # Colours of every pixel of a row: three numbers alone are added slowly.
+        shifts = self.shifts[:, 0].expand(-1, self.crop, -1).contiguous()
+        flips = self.flips.flatten().tolist()
+        for one, image, flip, shift in zip(x, self.images, flips, shifts, strict=True):
+            one.copy_(image.flip(1) if flip else image).sub_(means[flip]).add_(shift)
+        return x
 
     def train_batch(self, iteration: int) -> tuple[Tensor, Tensor]:
         """`prepare` and `batch_at` in one."""
