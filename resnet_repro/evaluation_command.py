@@ -17,6 +17,7 @@ from typing import TypeVar
 import torch
 
 from resnet_repro.data import image_folder
+from resnet_repro.data.image_files import decoder
 from resnet_repro.data.image_folder import ImageFolder
 from resnet_repro.data.image_statistics import Corrupt, Statistics, examine, readable
 from resnet_repro.errors import UserError
@@ -123,7 +124,11 @@ def evaluate(request: Request, device: Device, cache: Path, say: Say, step: Step
         settings=_settings(request, runs, views, data),
         values=asdict(scores),
         execution=executed(device, started, _command(request, runs))
-        | {"batch_size": request.batch_size, "skipped_images": list(data.skipped)},
+        | {
+            "batch_size": request.batch_size,
+            "decoder": decoder(),
+            "skipped_images": list(data.skipped),
+        },
     )
     evaluation, path = _file(evaluation, runs)
     alone = published[0] if len(published) == 1 else None

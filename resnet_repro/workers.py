@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from resnet_repro.errors import UserError
-from resnet_repro.records.schema import RunId
+from resnet_repro.records.schema import Execution, RunId
 
 if TYPE_CHECKING:
     from resnet_repro.train.distributed import World
@@ -59,7 +59,14 @@ def _train_one(
     def send(kind: str) -> Callable[[Any], None]:
         return lambda value: emit(Event(job.run, kind, value))
 
-    watch = Watch(step=send("step"), row=send("row"), say=send("say"), stop=stop)
+    def begin(execution: Execution) -> None:
+        if former := execution.former_decoder:
+            send("say")(
+                f"{job.run}: images are read by {execution.decoder}, "
+                f"until iteration {execution.resumed_at[-1]} it was {former}"
+            )
+
+    watch = Watch(begin, step=send("step"), row=send("row"), say=send("say"), stop=stop)
     try:
         with mirrored(watch, job, wandb) as watching:
             end = train(job, data, watching, world).status

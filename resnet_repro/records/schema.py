@@ -132,11 +132,18 @@ class Execution:
     ended: str = ""
     resumed_at: tuple[int, ...] = ()  # iterations at which a later sitting took over
     # How each earlier sitting computed, where it differed or not: until which iteration, device,
-    # precision, threads, kernels, commit. The fields above are the last sitting's.
+    # precision, threads, kernels, decoder, commit. The fields above are the last sitting's.
     earlier: tuple[dict[str, object], ...] = ()
     kernels: bool = False  # own CPU kernels
     parts: int = 1  # that each process computed its batch in, one after another
     skipped_images: tuple[str, ...] = ()  # unreadable files that were left out, as asked
+    decoder: str = ""  # what read image files, with versions
+
+    @property
+    def former_decoder(self) -> str | None:
+        """What read image files in the sitting before, if another than in this one."""
+        before = str(self.earlier[-1].get("decoder", "")) if self.earlier else self.decoder
+        return None if before == self.decoder else before or "a decoder that was not recorded"
 
     @property
     def precisions(self) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import safetensors.torch
 
+from resnet_repro.data.image_files import decoder
 from resnet_repro.evaluate.crops import views_for
 from resnet_repro.evaluate.images import Member, evaluate, split_settings
 from resnet_repro.evaluate.layers import layer_responses
@@ -49,6 +50,7 @@ def sitting(job: Job) -> dict[str, Any]:
         "compile": job.device.compile,
         "cuda_graph": job.device.graph,
         "parts": job.device.parts,
+        "decoder": decoder() if isinstance(job.recipe, ImageRecipe) else "",
         "commit": commit,
         "dirty": dirty,
     }
