@@ -165,6 +165,8 @@ def test_everything_of_a_step_is_on_the_device(
     with Host() as host:
         trainer._compute()
     assert any("_fused_sgd" in name for name in host.calls)
+    # Averages of chunks are taken in together, and so are the counters.
+    assert host.calls.count("aten._foreach_add_.Scalar") == (recipe is CHUNKS)
     # Averages are no matrix products, which would be rounded.
     assert not any(name.startswith(("aten.mm", "aten.mv")) for name in host.calls)
     casts = [name for name in host.calls if "_foreach_copy_" in name]
