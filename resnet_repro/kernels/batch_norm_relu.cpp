@@ -52,7 +52,8 @@ struct Tile {
     for (int i = 0; i < WIDTH; ++i) In::store(to + LANES * i, v[i]);
   }
   static Tile load(const void* tensor, int64_t at) {
-    return of([=](int i) { return In::load(static_cast<const Element*>(tensor) + at + LANES * i); });
+    const Element* from = static_cast<const Element*>(tensor) + at;
+    return of([=](int i) { return In::load(from + LANES * i); });
   }
   void store(void* tensor, int64_t at) const {
     for (int i = 0; i < WIDTH; ++i) In::store(static_cast<Element*>(tensor) + at + LANES * i, v[i]);
