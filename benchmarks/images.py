@@ -2,24 +2,30 @@
 
 Ours beside torchvision's, whose classification reference reads files with ImageFolder, augments PIL
 images by transforms and stacks them in a DataLoader. All three end with normalised float32 batches
-in memory. Without worker processes everything runs on one core.
+in memory. Without worker processes everything runs on one core. Then ways to decode and cut one
+image, whose pixels are compared. Both on the photographs as they are and enlarged to the size that
+most of ImageNet's have.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import io
 import itertools
 import os
 import statistics
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-import PIL
 import torch
 import typer
+from PIL import Image
 from rich.console import Console
 from torch.utils.data import DataLoader
 from torchvision.datasets import (  # type: ignore[import-untyped, unused-ignore]
@@ -27,11 +33,11 @@ from torchvision.datasets import (  # type: ignore[import-untyped, unused-ignore
 )
 from torchvision.transforms import v2  # type: ignore[import-untyped, unused-ignore]
 
-from resnet_repro.data.image_files import scaled_size
-from resnet_repro.data.image_folder import ImageFolder, load
+from benchmarks.decoders import compare
+from resnet_repro.data.image_files import read_image, scaled_size
+from resnet_repro.data.image_folder import ImageFolder, load, make_split
 from resnet_repro.data.image_statistics import Statistics
 from resnet_repro.data.image_stream import SIDES, ImageStream
-from resnet_repro.display import print_rows
 from resnet_repro.records import provenance
 from resnet_repro.records.files import write_atomic, write_json
 
@@ -40,9 +46,9 @@ OURS, PAPER_VIEWS, REFERENCE = (
     "torchvision, the paper's views",
     "torchvision, its own views",
 )
-COLUMNS = ("pipeline", "images/s", "range", "images/s and core", "ours over it")
 # The constants most scripts copy; which ones they are changes no timing.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+ENLARGED = (375, 95)  # shorter side in pixels, and quality
 
 OUT = Path(__file__).parent / "results"
 
@@ -59,22 +65,7 @@ class Plan:
     workers: int  # processes that load; 0: this one does, on one core
     repeats: int
     seconds: float  # of one measurement
-
-    @property
-    def cores(self) -> int:
-        return max(1, self.workers)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One pipeline; images per second in each repeat."""
-
-    pipeline: str
-    rates: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.rates)
+    compared: int = 200  # images that every way decodes in every repeat
 
 
 def ours(plan: Plan) -> Iterator[Any]:
@@ -143,90 +134,93 @@ def _usual(plan: Plan, first: list[Any]) -> Iterator[Any]:
         yield from loader
 
 
-def measure(plan: Plan, tell: Callable[[str], None]) -> list[Measured]:
-    """All pipelines in turn within every repeat, the order reversed in every second one."""
+def enlarged(data: ImageFolder, count: int, folder: Path) -> ImageFolder:
+    """About `count` of the training images, evenly from all classes, enlarged into `folder`."""
+    side, quality = ENLARGED
+    images = []
+    paths = data.train.paths
+    for i in range(0, len(paths), max(1, len(paths) // count)):
+        image = read_image(data.train.root / paths[i])
+        times = side / min(image.size)
+        size = round(image.width * times), round(image.height * times)
+        path = folder / paths[i]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.resize(size, Image.Resampling.BICUBIC).save(path, "JPEG", quality=quality)
+        images.append((paths[i], path.stat().st_size, int(data.train.labels[i])))
+    return dataclasses.replace(data, train=make_split(folder, images))
+
+
+def measure(plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Images per second of all pipelines, and how all ways to decode compare."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    try:
+        rates = _rates(plan, tell)
+        tell("decoders")
+        paths = plan.data.train.paths
+        chosen = [paths[i * len(paths) // plan.compared] for i in range(plan.compared)]
+        images = [(plan.data.train.root / path).read_bytes() for path in chosen]
+        ways = compare(images, plan.crop, plan.repeats)
+    finally:
+        torch.set_num_threads(threads)
+    return {
+        "images": len(paths),
+        "shorter_side": statistics.median_low(min(Image.open(io.BytesIO(i)).size) for i in images),
+        "bytes": sum(map(len, images)) // len(images),
+        "images_per_second_and_core": rates,
+        "decoders": [asdict(way) for way in ways],
+    }
+
+
+def _rates(plan: Plan, tell: Callable[[str], None]) -> dict[str, list[float]]:
+    """All pipelines in turn within every repeat, the order reversed in every second one."""
     batches = {name: make(plan) for name, make in PIPELINES.items()}
     rates: dict[str, list[float]] = {name: [] for name in PIPELINES}
     try:
         for stream in batches.values():
             next(stream)
         for repeat in range(plan.repeats):
-            order = list(PIPELINES)[:: 1 if repeat % 2 == 0 else -1]
-            for name in order:
+            for name in list(PIPELINES)[:: 1 if repeat % 2 == 0 else -1]:
                 tell(f"{name}, repeat {repeat + 1} of {plan.repeats}")
                 rates[name].append(_rate(batches[name], plan))
     finally:
-        torch.set_num_threads(threads)
         for stream in batches.values():
             stream.close()  # type: ignore[attr-defined]
-    return [Measured(name, tuple(found)) for name, found in rates.items()]
+    return rates
 
 
 def _rate(batches: Iterator[Any], plan: Plan) -> float:
-    """Images per second over about `plan.seconds`."""
+    """Images per second and core over about `plan.seconds`.
+
+    Where this process does all the work its own processor time counts, and other work little.
+    """
+    clock = time.perf_counter if plan.workers else time.process_time
     # What was loaded ahead while others were measured, two batches a worker, is no achievement.
     for _ in range(2 * plan.workers):
         next(batches)
-    images, begun = 0, time.perf_counter()
-    while (now := time.perf_counter()) - begun < plan.seconds or images == 0:
+    images, begun = 0, clock()
+    while (now := clock()) - begun < plan.seconds or images == 0:
         images += len(next(batches)[1])
-    return images / (now - begun)
+    return images / (now - begun) / max(1, plan.workers)
 
 
-def markdown(about: Mapping[str, Any]) -> str:
-    """The table of what `described` says, above a line that says what was measured where."""
-    rates = about["images_per_second"]
-    measured = [Measured(name, tuple(rates[name])) for name in PIPELINES]
-    lines = [
-        "| " + " | ".join(COLUMNS) + " |",
-        "|" + " --- |" * len(COLUMNS),
-        *("| " + " | ".join(row) + " |" for row in rows(measured, about["cores_used"])),
-        "",
-        f"{about['processor']}, {about['workers']} worker processes "
-        f"({about['cores_used']} of {about['cores']} cores), torch {about['versions']['torch']}, "
-        f"torchvision {about['versions']['torchvision']}, pillow {about['versions']['pillow']}; "
-        f"{about['images']:,} photographs, crop {about['crop']}, batches of "
-        f"{about['batch_size']}; {len(measured[0].rates)} repeats of {about['seconds']:g} s.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def rows(measured: list[Measured], cores: int) -> list[tuple[str, ...]]:
-    """The table's rows, COLUMNS each; the ratio is the median of the repeats' ratios."""
-    (first,) = (m for m in measured if m.pipeline == OURS)
-    return [
-        (
-            m.pipeline,
-            f"{m.median:,.0f}",
-            f"{min(m.rates):,.0f} - {max(m.rates):,.0f}",
-            f"{m.median / cores:,.0f}",
-            f"{_ratio(first, m):.2f}",
-        )
-        for m in measured
-    ]
-
-
-def _ratio(above: Measured, below: Measured) -> float:
-    return statistics.median(a / b for a, b in zip(above.rates, below.rates, strict=True))
-
-
-def described(plan: Plan, measured: list[Measured]) -> dict[str, object]:
+def described(plan: Plan, measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Everything measured and what it holds for; no path of this machine's is in it."""
+    packages = {name: version(name) for name in ("pillow", "simplejpeg")}
     return {
         "processor": provenance.processor_name(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count(),
-        "cores_used": plan.cores,
-        "versions": provenance.versions() | {"pillow": PIL.__version__},
-        "images": len(plan.data.train),
+        "threads": 1,
+        "versions": provenance.versions() | packages,
         "digest": plan.data.digest,
         "crop": plan.crop,
         "batch_size": plan.batch_size,
         "workers": plan.workers,
         "seconds": plan.seconds,
-        "images_per_second": {m.pipeline: list(m.rates) for m in measured},
-        "images_per_second_and_core": {m.pipeline: m.median / plan.cores for m in measured},
+        "repeats": plan.repeats,
+        "compared": plan.compared,
+        "measured": list(measured),
     }
 
 
@@ -242,17 +236,20 @@ def images(
     repeats: Annotated[int, typer.Option(min=1, help="Rounds of all pipelines.")] = 5,
     crop: Annotated[int, typer.Option(min=1, help="Pixels a side; other sizes scale.")] = 224,
     batch_size: Annotated[int, typer.Option(min=1, help="Images in a batch.")] = 64,
+    compared: Annotated[int, typer.Option(min=1, help="Images that every way decodes.")] = 200,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results are written.")] = OUT,
     page: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Renew the table between its images markers."),
+        typer.Option(metavar="FILE", help="Renew the tables between its images markers."),
     ] = None,
 ) -> None:
-    """Measure how fast photographs become batches, beside torchvision's pipeline.
+    """Measure how fast photographs become batches, beside torchvision's pipeline, and decoders.
 
     Leave the machine alone meanwhile: pipelines take turns, but other work disturbs each.
     """
-    # Here, because every worker process imports this module and draws nothing.
+    # Here, because every worker process imports this module and shows nothing.
+    from benchmarks import images_table as table
+    from resnet_repro.display import print_rows
     from resnet_repro.report.write import update_between_markers
 
     console = Console(markup=False, emoji=False)
@@ -261,16 +258,18 @@ def images(
         console.print(text, highlight=False, soft_wrap=True)
 
     data = load("image-folder", data_root, say=say)
-    plan = Plan(data, crop, batch_size, workers, repeats, seconds)
-    measured = measure(plan, say)
-    about = described(plan, measured)
-    text = markdown(about)
+    plan = Plan(data, crop, batch_size, workers, repeats, seconds, compared)
+    with tempfile.TemporaryDirectory() as folder:
+        larger = enlarged(data, 3 * compared, Path(folder))
+        plans = (plan, dataclasses.replace(plan, data=larger))
+        about = described(plan, [measure(each, say) for each in plans])
+    text = table.markdown(about)
     write_json(out / "images.json", about)
     write_atomic(out / "images.md", text.encode())
     if page is not None:
         update_between_markers(page, "images", text)
-    title = f"{len(data.train):,} photographs, crop {crop}, {workers} worker processes"
-    print_rows(console, title, COLUMNS, rows(measured, plan.cores))
+    print_rows(console, "Pipelines", table.COLUMNS, list(table.rows(about)))
+    print_rows(console, "Decoders", table.WAY_COLUMNS, list(table.way_rows(about)))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import cifar, contest, images, kernels, machine, tables
+from benchmarks import cifar, contest, images_table, kernels, machine, tables
 from benchmarks.contest import OURS, PEER, USUAL, Plan, Row
 from benchmarks.loops import OurLoop, PILImages, Source, UsualLoop, build_peer
 from benchmarks.machine import OUT, Machine, Result
@@ -233,5 +233,5 @@ def test_the_pages_show_what_was_measured() -> None:
         assert between(REPO / readme, "bench").strip() == tables.short(measured).strip()
     assert (OUT / "cifar.md").read_text() == tables.full(measured)
     assert (OUT / "kernels.md").read_text() == kernels.markdown(machine.read(OUT, "kernels"))
-    photographs = images.markdown(json.loads((OUT / "images.json").read_text()))
+    photographs = images_table.markdown(json.loads((OUT / "images.json").read_text()))
     assert between(REPO / "docs" / "performance.md", "images").strip() == photographs.strip()
