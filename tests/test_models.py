@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from resnet_repro.errors import UserError
 from resnet_repro.models import build
-from resnet_repro.models.batch_norm import GhostBatchNorm2d
+from resnet_repro.models.batch_norm import GhostBatchNorm2d, track_together
 from resnet_repro.models.blocks import (
     BasicBlock,
     Shortcut,
@@ -269,6 +270,15 @@ class TestGhostBatchNorm:
         torch.testing.assert_close(out, exact(x.float()).bfloat16())
         ours_state, exact_state = ours.state_dict(), exact.state_dict()
         assert torch.equal(ours_state["running_mean"], exact_state["running_mean"])
+
+    def test_a_copy_of_a_model_keeps_averages_of_its_own(self) -> None:
+        model = build("resnet8-w8", bn_batch=2)
+        track_together(model)
+        other = copy.deepcopy(model)
+        before = {k: v.clone() for k, v in model.state_dict().items()}
+        other.train()(torch.randn(4, 3, 16, 16))
+        assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+        assert not torch.equal(other.state_dict()["bn1.running_mean"], before["bn1.running_mean"])
 
     def test_a_batch_must_be_whole_chunks(self) -> None:
         with pytest.raises(ValueError, match="9 images is not whole chunks of 4"):

@@ -63,10 +63,11 @@ def test_silence_has_no_share_and_leaves_no_hook() -> None:
     assert BlockSignal("layer1.0", 0.0, 0.0, None).share == 0.0
     trained = train_on_digits("resnet8-w4", iterations=2)
     batches = trained.trainer.source.test_batches()
+    before = [len(m._forward_hooks) for m in trained.model.modules()]
     signal_path(trained.model, batches)
     with pytest.raises(UserError, match="an iterator only once"):
         signal_path(trained.model, batches)
-    assert not any(m._forward_hooks for m in trained.model.modules())
+    assert [len(m._forward_hooks) for m in trained.model.modules()] == before
 
 
 def test_blocks_go_to_their_stages_in_order() -> None:

@@ -108,7 +108,9 @@ def track_together(model: nn.Module) -> None:
         layer.together = True
 
     def hook(module: nn.Module, inputs: object, output: object) -> None:
-        noted = [layer for layer in layers if layer.noted is not None]
+        # A copy of the model has this hook and layers of its own.
+        own = layers if module is model else ghost_layers(module)
+        noted = [layer for layer in own if layer.noted is not None]
         if noted:
             _take_in(noted)
 
