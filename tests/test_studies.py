@@ -18,7 +18,7 @@ from torch import nn
 from resnet_repro import artifacts, runner, study_command
 from resnet_repro.cli import main
 from resnet_repro.data.digits import load as load_digits
-from resnet_repro.evaluate import identity, weights
+from resnet_repro.evaluate import gradients, identity, weights
 from resnet_repro.evaluate.lesions import blocks_of, error, without
 from resnet_repro.models import build
 from resnet_repro.records.evaluations import STUDIES, Evaluation, read_evaluation, write_evaluation
@@ -460,3 +460,16 @@ def test_a_run_with_weights_that_nobody_studied_is_named(tmp_path: Path) -> None
         "`python -m resnet_repro study lesions --run RESULTS/cifar10/plain20/paper/seed0`" in told
     )
     assert "resnet20/paper" not in told
+
+
+def test_gradients_are_those_over_the_whole_batch_however_a_net_was_trained() -> None:
+    chunked, whole = (build("resnet8-w8", bn_batch=chunk, seed=3) for chunk in (2, None))
+    x, labels = torch.randn(6, 3, 16, 16), torch.arange(6)
+    for one, other in zip(
+        gradients.layer_norms(chunked, x, labels).values(),
+        gradients.layer_norms(whole, x, labels).values(),
+        strict=True,
+    ):
+        assert one == pytest.approx(other, rel=1e-4)
+    ours, plain = (gradients.calibrated(model, x) for model in (chunked, whole))
+    torch.testing.assert_close(ours(x), plain(x), rtol=1e-4, atol=1e-5)

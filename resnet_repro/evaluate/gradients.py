@@ -19,6 +19,7 @@ from torch.optim.swa_utils import update_bn
 
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.lesions import blocks_of
+from resnet_repro.models.batch_norm import over_whole_batches
 
 BatchNorm = Literal["batch", "moving"]
 
@@ -32,7 +33,7 @@ def layer_norms(
     cross-entropy in nats. batch_norm: over this batch, as in a training step, or with its moving
     averages, as in a test. The model is left as it was: no gradients, no statistics, no mode.
     """
-    own = copy.deepcopy(model).train(batch_norm == "batch")
+    own = over_whole_batches(copy.deepcopy(model)).train(batch_norm == "batch")
     layers = {
         name: module.weight
         for name, module in own.named_modules()
@@ -49,7 +50,7 @@ def calibrated(model: nn.Module, x: Tensor) -> nn.Module:
     An untrained network has no moving averages yet; with a batch's own statistics in their place
     each output depends on its own input alone.
     """
-    own = copy.deepcopy(model)
+    own = over_whole_batches(copy.deepcopy(model))
     with torch.no_grad():
         update_bn([x], own)
     return own.eval()

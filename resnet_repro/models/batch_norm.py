@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import cast
 
 import torch
@@ -140,3 +141,10 @@ def _take_in(layers: list[GhostBatchNorm2d]) -> None:
 def ghost_layers(model: nn.Module) -> list[GhostBatchNorm2d]:
     """The batch normalisations of a network built with `bn_batch`, in their order."""
     return [module for module in model.modules() if isinstance(module, GhostBatchNorm2d)]
+
+
+def over_whole_batches(model: nn.Module) -> nn.Module:
+    """Let `model` normalise over each batch as a whole, as BatchNorm2d does; returns it."""
+    for layer in ghost_layers(model):
+        layer.chunk, layer.use_kernel = sys.maxsize, False
+    return model
