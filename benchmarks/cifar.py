@@ -22,7 +22,7 @@ from resnet_repro.models.names import parse_cifar
 from resnet_repro.records.files import write_atomic
 from resnet_repro.records.provenance import utc_now
 from resnet_repro.report.write import update_between_markers
-from resnet_repro.train.device import choose
+from resnet_repro.runtime.device import choose
 
 WORKERS = 4  # that public scripts use where there are cores for them
 MARKER = "bench"

@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.loops import OurLoop, Source, UsualLoop, build_peer
 from resnet_repro.models import build
-from resnet_repro.train.device import Device, computing
+from resnet_repro.runtime.device import Device, computing
 
 OURS, USUAL, PEER = "ours", "usual", "peer"
 CALIBRATION = 0.2  # part of a measurement's length that is spent on finding the time of a step

@@ -29,7 +29,7 @@ from resnet_repro.models.blocks import norm_relu
 from resnet_repro.records.files import write_atomic
 from resnet_repro.records.provenance import utc_now
 from resnet_repro.report.render import Grid, markdown_grid
-from resnet_repro.train.device import Device, autocast, choose
+from resnet_repro.runtime.device import Device, autocast, choose
 from resnet_repro.train.recipe import PAPER
 
 STAGES = (  # images, channels, pixels a side: of a CIFAR net, and of ResNet-34 at crops of 224

@@ -27,7 +27,7 @@ from torchvision import transforms  # type: ignore[import-untyped, unused-ignore
 from resnet_repro.data import load
 from resnet_repro.data.dataset import Dataset, Split, make_split
 from resnet_repro.errors import UserError
-from resnet_repro.train.device import Device
+from resnet_repro.runtime.device import Device
 from resnet_repro.train.recipe import PAPER
 from resnet_repro.train.trainer import Trainer
 

@@ -14,7 +14,7 @@ import torch
 from resnet_repro.errors import UserError
 from resnet_repro.records import provenance
 from resnet_repro.records.files import read_json, write_json
-from resnet_repro.train.device import Device
+from resnet_repro.runtime.device import Device
 from resnet_repro.train.recipe import PAPER, RECIPE_VERSION
 
 OUT = Path(__file__).parent / "results"

@@ -29,7 +29,7 @@ from resnet_repro.evaluate.weights import LoadedRun, Published
 from resnet_repro.records import evaluations, provenance
 from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.records.store import file_digest
-from resnet_repro.train.device import Device, autocast, computing, executed
+from resnet_repro.runtime.device import Device, autocast, computing, executed
 
 NAMES = {"center": evaluations.CENTER, "10": evaluations.TEN_CROP, "dense": evaluations.DENSE}
 

@@ -32,8 +32,8 @@ from resnet_repro.workers import Emit, in_turn, side_by_side
 
 if TYPE_CHECKING:
     from resnet_repro.data.image_statistics import Corrupt
-    from resnet_repro.train.device import Device
-    from resnet_repro.train.distributed import World
+    from resnet_repro.runtime.device import Device
+    from resnet_repro.runtime.distributed import World
     from resnet_repro.train.job import Job
     from resnet_repro.train.sources import Data
 
@@ -250,7 +250,7 @@ def execute(
     Raises UserError before anything is trained when the plan or the data are unusable, and when
     a run meets one (a full disk, say); the other runs are then saved and stopped.
     """
-    from resnet_repro.train.distributed import ALONE
+    from resnet_repro.runtime.distributed import ALONE
     from resnet_repro.train.trainer import check_parts
 
     world = world or ALONE

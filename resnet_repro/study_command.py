@@ -28,7 +28,7 @@ from resnet_repro.models.blocks import ClassifierInit, FanMode
 from resnet_repro.models.names import CifarName, parse
 from resnet_repro.records import evaluations, provenance, store
 from resnet_repro.records.evaluations import Evaluation
-from resnet_repro.train.device import Device, computing, executed
+from resnet_repro.runtime.device import Device, computing, executed
 
 LESION_IMAGES = 1_000  # the first test images; a CPU takes a minute or two over them
 PATH_IMAGES = 1_000  # the first test images

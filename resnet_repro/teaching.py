@@ -21,7 +21,7 @@ from resnet_repro.evaluate.lesions import Lesions
 from resnet_repro.records.store import Row
 from resnet_repro.report.figures import style
 from resnet_repro.report.lesions import Lesioned
-from resnet_repro.train.device import choose, computing
+from resnet_repro.runtime.device import choose, computing
 from resnet_repro.train.recipe import PROTOCOLS, scaled
 from resnet_repro.train.trainer import Trainer
 

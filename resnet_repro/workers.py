@@ -15,7 +15,7 @@ from resnet_repro.errors import UserError
 from resnet_repro.records.schema import Execution, RunId
 
 if TYPE_CHECKING:
-    from resnet_repro.train.distributed import World
+    from resnet_repro.runtime.distributed import World
     from resnet_repro.train.job import Job
     from resnet_repro.train.sources import Data
 
@@ -94,7 +94,7 @@ def in_turn(
 
 
 def _child(job: Job, data: Data, events: Any, wandb: str) -> None:
-    from resnet_repro.train.distributed import ALONE
+    from resnet_repro.runtime.distributed import ALONE
 
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from resnet_repro.evaluate.single_view import moving_statistics
-from resnet_repro.train.device import choose
-from resnet_repro.train.distributed import World, joined
+from resnet_repro.runtime.device import choose
+from resnet_repro.runtime.distributed import World, joined
 from resnet_repro.train.recipe import IMAGE_PROTOCOLS
 from resnet_repro.train.sources import Reading, load_data
 from resnet_repro.train.trainer import Trainer

@@ -19,7 +19,7 @@ from benchmarks.machine import OUT, Machine, Result
 from resnet_repro.errors import UserError
 from resnet_repro.kernels import available
 from resnet_repro.models import build
-from resnet_repro.train.device import choose
+from resnet_repro.runtime.device import choose
 from resnet_repro.train.recipe import PAPER
 from tests.conftest import REPO
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.single_view import CapturedView
-from resnet_repro.train.capture import captured
-from resnet_repro.train.device import Device, choose
+from resnet_repro.runtime.cuda_graph import captured
+from resnet_repro.runtime.device import Device, choose
 from resnet_repro.train.recipe import PROTOCOLS, Recipe
 from resnet_repro.train.trainer import Trainer
 from tests.cuda_stand_in import StandIn, memory, stand_in

@@ -21,10 +21,10 @@ from resnet_repro.evaluate.single_view import SingleView
 from resnet_repro.models import build
 from resnet_repro.models.construct import construct
 from resnet_repro.runner import of_photographs
+from resnet_repro.runtime.compilation import compile_blocks, compiling
+from resnet_repro.runtime.device import choose, computing
 from resnet_repro.train import loop
 from resnet_repro.train import trainer as trainer_module
-from resnet_repro.train.compilation import compile_blocks, compiling
-from resnet_repro.train.device import choose, computing
 from resnet_repro.train.loop import Stopped, Watch, train
 from resnet_repro.train.recipe import PROTOCOLS
 from resnet_repro.train.trainer import Trainer
@@ -98,7 +98,7 @@ def test_all_imagenet_runs_in_one_process(monkeypatch: pytest.MonkeyPatch) -> No
         for arm in artifact.arms
     }
     assert len(networks) >= 8
-    monkeypatch.setattr("resnet_repro.train.compilation.MOST_SHAPES", 16)
+    monkeypatch.setattr("resnet_repro.runtime.compilation.MOST_SHAPES", 16)
     for network in sorted(n for n in networks if not n.startswith("vgg")):
         with torch.device("meta"):
             model = construct(network, bn_batch=2)

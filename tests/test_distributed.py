@@ -20,9 +20,9 @@ from safetensors.torch import load_file
 
 from resnet_repro.cli import main
 from resnet_repro.errors import UserError
-from resnet_repro.train import distributed
-from resnet_repro.train.device import choose
-from resnet_repro.train.distributed import ALONE, World
+from resnet_repro.runtime import distributed
+from resnet_repro.runtime.device import choose
+from resnet_repro.runtime.distributed import ALONE, World
 from resnet_repro.train.recipe import IMAGE_PROTOCOLS
 from resnet_repro.train.trainer import check_parts
 from tests.conftest import REPO, environment

@@ -37,7 +37,7 @@ from resnet_repro.evaluation_display import Steps, result_rows
 from resnet_repro.models import build
 from resnet_repro.records import schema, store
 from resnet_repro.records.evaluations import read_ensembles, read_evaluation
-from resnet_repro.train.device import choose
+from resnet_repro.runtime.device import choose
 
 CLASSES = tuple(f"n{i}" for i in range(6))
 CROP = 32

@@ -18,9 +18,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.evaluate.layers import layer_responses
+from resnet_repro.runtime.device import Device, choose
 from resnet_repro.train import trainer as trainer_module
 from resnet_repro.train.checkpoint import on_host
-from resnet_repro.train.device import Device, choose
 from resnet_repro.train.optimizer import make_optimizer
 from resnet_repro.train.recipe import PROTOCOLS, Recipe
 from resnet_repro.train.trainer import Trainer

@@ -22,10 +22,10 @@ from resnet_repro.errors import UserError
 from resnet_repro.evaluate.single_view import CapturedView
 from resnet_repro.models import build
 from resnet_repro.records import store
-from resnet_repro.train import device as device_module
-from resnet_repro.train import trial
-from resnet_repro.train.compilation import compile_blocks
-from resnet_repro.train.device import Device, choose, computing, uncompiled
+from resnet_repro.runtime import device as device_module
+from resnet_repro.runtime import trial
+from resnet_repro.runtime.compilation import compile_blocks
+from resnet_repro.runtime.device import Device, choose, computing, uncompiled
 from resnet_repro.train.loop import Stopped, Watch, train
 from resnet_repro.train.recipe import PROTOCOLS, Recipe
 from resnet_repro.train.trainer import Trainer
@@ -131,7 +131,7 @@ def test_the_block_is_compiled_once_however_deep_the_network_is() -> None:
 @pytest.mark.usefixtures("_fresh_compiler")
 def test_beyond_the_compilers_limit_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not slow code without a word."""
-    monkeypatch.setattr("resnet_repro.train.compilation.MOST_SHAPES", 4)
+    monkeypatch.setattr("resnet_repro.runtime.compilation.MOST_SHAPES", 4)
     model = build("plain8")
     compile_blocks(model, CompileCounter())
 

@@ -19,9 +19,9 @@ from resnet_repro.data.dataset import Dataset
 from resnet_repro.data.image_files import check_shared_memory
 from resnet_repro.models import build
 from resnet_repro.models.batch_norm import GhostBatchNorm2d, ghost_layers, track_together
+from resnet_repro.runtime.device import Device, choose, computing
+from resnet_repro.runtime.distributed import World
 from resnet_repro.train import trainer as trainer_module
-from resnet_repro.train.device import Device, choose, computing
-from resnet_repro.train.distributed import World
 from resnet_repro.train.recipe import PROTOCOLS
 from resnet_repro.train.trainer import Trainer
 from tests.conftest import refused

@@ -23,7 +23,7 @@ from resnet_repro.kernels.batch_norm import batch_norm_relu, supports
 from resnet_repro.kernels.winograd import WinogradConv2d, _Convolution
 from resnet_repro.models import build
 from resnet_repro.records import store
-from resnet_repro.train.device import choose
+from resnet_repro.runtime.device import choose
 from resnet_repro.train.loop import Watch, train
 from resnet_repro.train.recipe import PROTOCOLS
 from resnet_repro.train.trainer import Trainer

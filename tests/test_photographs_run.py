@@ -13,7 +13,7 @@ import pytest
 from resnet_repro.cli import main
 from resnet_repro.data.image_files import decoder
 from resnet_repro.records.schema import Execution
-from resnet_repro.train.distributed import ALONE
+from resnet_repro.runtime.distributed import ALONE
 from resnet_repro.train.job import Job
 from resnet_repro.workers import Event, in_turn
 from tests.photographs import make_imagenette

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from resnet_repro.data.dataset import Dataset
+from resnet_repro.runtime.cuda_graph import MARK_EVERY, RunAhead
 from resnet_repro.train import checkpoint, loop, norms
 from resnet_repro.train import trainer as trainer_module
-from resnet_repro.train.capture import MARK_EVERY, RunAhead
 from resnet_repro.train.job import Job
 from resnet_repro.train.loop import Stopped, Watch, train
 from resnet_repro.train.trainer import Trainer

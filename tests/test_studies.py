@@ -28,7 +28,7 @@ from resnet_repro.report.frames import Frames
 from resnet_repro.report.reading import read_frames
 from resnet_repro.report.tables import table
 from resnet_repro.report.view import make_view
-from resnet_repro.train.device import choose
+from resnet_repro.runtime.device import choose
 from tests.report_records import Fake, write
 
 LESIONS = artifacts.load("claim_lesions")

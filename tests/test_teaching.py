@@ -15,6 +15,7 @@ from resnet_repro.evaluate.lesions import Lesions
 from resnet_repro.evaluate.single_view import single_view_error
 from resnet_repro.records import schema, store
 from resnet_repro.report.figures import new_figure, style
+from resnet_repro.runtime.device import choose
 from resnet_repro.teaching import (
     RATE,
     exercise,
@@ -23,7 +24,6 @@ from resnet_repro.teaching import (
     train_on_digits,
     training_error,
 )
-from resnet_repro.train.device import choose
 from resnet_repro.train.trainer import Trainer
 from tests.training_jobs import pixels_of
 

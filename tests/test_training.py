@@ -26,7 +26,7 @@ from resnet_repro.evaluate.single_view import averaged_statistics, single_view_e
 from resnet_repro.models import build
 from resnet_repro.records import store
 from resnet_repro.records.verify import problems
-from resnet_repro.train.device import choose, computing
+from resnet_repro.runtime.device import choose, computing
 from resnet_repro.train.job import Job
 from resnet_repro.train.loop import Busy, Stopped, Watch, train
 from resnet_repro.train.optimizer import make_optimizer

@@ -11,7 +11,7 @@ from resnet_repro.data.dataset import Dataset
 from resnet_repro.data.pixels import Pixels
 from resnet_repro.records.schema import RunId
 from resnet_repro.runner import Planned, make_spec
-from resnet_repro.train.device import choose
+from resnet_repro.runtime.device import choose
 from resnet_repro.train.job import Job
 from resnet_repro.train.recipe import PROTOCOLS
 from resnet_repro.train.trainer import Trainer

@@ -105,8 +105,8 @@ def run(
         results_dir,
     )
     from resnet_repro.mirror import require_wandb
-    from resnet_repro.train.device import choose
-    from resnet_repro.train.distributed import joined
+    from resnet_repro.runtime.device import choose
+    from resnet_repro.runtime.distributed import joined
 
     if wandb != "disabled":
         require_wandb()

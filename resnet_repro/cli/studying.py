@@ -25,7 +25,7 @@ def study(
 ) -> None:
     """Study recorded networks, block by block, and file what is found beside them."""
     from resnet_repro import study_command as command
-    from resnet_repro.train.device import choose
+    from resnet_repro.runtime.device import choose
 
     chosen = choose(device, "fp32", kernels="off", compile="off", graph="off")
     errors = Console(markup=False, emoji=False, stderr=True)

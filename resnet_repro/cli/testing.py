@@ -86,7 +86,7 @@ def evaluate(
         raise UserError(f"{len(arch)} --arch and {len(weights)} --weights: give one for each")
     from resnet_repro import evaluation_command as command
     from resnet_repro import evaluation_display as shown
-    from resnet_repro.train.device import choose
+    from resnet_repro.runtime.device import choose
 
     request = command.Request(
         networks=tuple(zip(arch, weights, strict=True)),

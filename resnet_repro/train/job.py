@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from resnet_repro.records import schema, store
-from resnet_repro.train.device import Device
+from resnet_repro.runtime.device import Device
 from resnet_repro.train.recipe import Recipe
 
 

@@ -14,10 +14,10 @@ import filelock
 
 from resnet_repro.errors import UserError
 from resnet_repro.records import provenance, schema, store
+from resnet_repro.runtime.compilation import compiling
+from resnet_repro.runtime.device import computing, followed
+from resnet_repro.runtime.distributed import ALONE, World
 from resnet_repro.train import checkpoint, recording
-from resnet_repro.train.compilation import compiling
-from resnet_repro.train.device import computing, followed
-from resnet_repro.train.distributed import ALONE, World
 from resnet_repro.train.job import Job, Progress
 from resnet_repro.train.sources import Data
 from resnet_repro.train.trainer import Trainer

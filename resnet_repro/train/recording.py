@@ -19,7 +19,7 @@ from resnet_repro.models.names import CifarName, parse
 from resnet_repro.records import provenance, schema, store
 from resnet_repro.records.evaluations import Evaluation, write_evaluation
 from resnet_repro.records.files import write_atomic
-from resnet_repro.train.device import uncompiled
+from resnet_repro.runtime.device import uncompiled
 from resnet_repro.train.job import Job, Progress
 from resnet_repro.train.recipe import ImageRecipe
 from resnet_repro.train.sources import Data, Photographs

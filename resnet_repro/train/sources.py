@@ -15,8 +15,8 @@ from resnet_repro.data.image_stream import ImageStream
 from resnet_repro.data.pixels import Pixels
 from resnet_repro.data.source import Source
 from resnet_repro.errors import UserError
-from resnet_repro.train.device import Device
-from resnet_repro.train.distributed import ALONE, World
+from resnet_repro.runtime.device import Device
+from resnet_repro.runtime.distributed import ALONE, World
 from resnet_repro.train.recipe import CifarRecipe, ImageRecipe, Recipe
 
 

@@ -24,11 +24,11 @@ from resnet_repro.evaluate.single_view import (
 from resnet_repro.kernels import use_winograd
 from resnet_repro.models import build
 from resnet_repro.models.batch_norm import ghost_layers, track_together
+from resnet_repro.runtime.compilation import compile_blocks
+from resnet_repro.runtime.cuda_graph import RunAhead, captured
+from resnet_repro.runtime.device import Device, autocast, synchronize, uncompiled
+from resnet_repro.runtime.distributed import ALONE, RunningStatistics, World
 from resnet_repro.train import norms
-from resnet_repro.train.capture import RunAhead, captured
-from resnet_repro.train.compilation import compile_blocks
-from resnet_repro.train.device import Device, autocast, synchronize, uncompiled
-from resnet_repro.train.distributed import ALONE, RunningStatistics, World
 from resnet_repro.train.half import call_cast, cast_names
 from resnet_repro.train.optimizer import change_rate, make_optimizer, rescale_momentum
 from resnet_repro.train.recipe import Recipe

@@ -14,8 +14,8 @@ from resnet_repro import kernels as cpu_kernels
 from resnet_repro.errors import UserError
 from resnet_repro.records import provenance
 from resnet_repro.records.schema import Execution
-from resnet_repro.train.compilation import compiler
-from resnet_repro.train.trial import Way, fastest
+from resnet_repro.runtime.compilation import compiler
+from resnet_repro.runtime.trial import Way, fastest
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
