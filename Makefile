@@ -45,7 +45,7 @@ $(VENV)/.ready-teach: $(VENV)/.ready requirements-teach.txt
 
 # Simulated from the rule alone, so the records do not change it.
 rates: $(VENV)/.ready
-	$(RUN) -m resnet_repro.report.verdict_rates
+	$(RUN) -m resnet_repro.report.verdicts.error_rates
 
 # Counting needs torch; tables and figures are made from the committed counts without it.
 COUNTED = resnet18-A resnet18-B resnet34-A resnet34-B resnet34-C plain18 plain34 \

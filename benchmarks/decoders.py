@@ -25,9 +25,9 @@ from torchvision.io import (  # type: ignore[import-untyped, unused-ignore]
     decode_jpeg,
 )
 
-from resnet_repro.data import image_files
-from resnet_repro.data.image_files import resized_crop, resized_size
-from resnet_repro.data.image_stream import draw_views
+from resnet_repro.data.imagefolder import decode
+from resnet_repro.data.imagefolder.decode import resized_crop, resized_size
+from resnet_repro.data.imagefolder.loader import draw_views
 
 Pixels = NDArray[np.uint8]
 
@@ -67,7 +67,7 @@ def _cut(image: Image.Image, view: View) -> Pixels:
 
 
 def pillow(data: bytes, view: View) -> Pixels:
-    return _cut(image_files.decode_by_pillow(data), view)
+    return _cut(decode.decode_by_pillow(data), view)
 
 
 def draft(data: bytes, view: View) -> Pixels:
@@ -78,7 +78,7 @@ def draft(data: bytes, view: View) -> Pixels:
 
 
 def ours(data: bytes, view: View) -> Pixels:
-    image = image_files.decode_jpeg(data)
+    image = decode.decode_jpeg(data)
     return pillow(data, view) if image is None else _cut(image, view)
 
 

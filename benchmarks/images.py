@@ -34,10 +34,10 @@ from torchvision.datasets import (  # type: ignore[import-untyped, unused-ignore
 from torchvision.transforms import v2  # type: ignore[import-untyped, unused-ignore]
 
 from benchmarks.decoders import compare
-from resnet_repro.data.image_files import read_image, scaled_size
-from resnet_repro.data.image_folder import ImageFolder, load, make_split
-from resnet_repro.data.image_statistics import Statistics
-from resnet_repro.data.image_stream import SIDES, ImageStream
+from resnet_repro.data.imagefolder.decode import read_image, scaled_size
+from resnet_repro.data.imagefolder.listing import ImageFolder, load, make_split
+from resnet_repro.data.imagefolder.loader import SIDES, ImageStream
+from resnet_repro.data.imagefolder.statistics import Statistics
 from resnet_repro.records import provenance
 from resnet_repro.records.files import write_atomic, write_json
 

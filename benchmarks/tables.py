@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.contest import OURS, PEER, USUAL, Row
 from benchmarks.machine import Result
-from resnet_repro.report.figures import network_label
+from resnet_repro.report.plots.style import network_label
 from resnet_repro.report.render import Grid, markdown_grid
 
 NETWORKS = ("resnet20", "resnet56", "resnet110")

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact
+from resnet_repro.paper.artifacts import Arm, Artifact
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 DEPTHS = (20, 32, 44, 56, 110)
 
@@ -36,7 +36,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """Each run's last and best test error, and the difference."""
-    from resnet_repro.report.best_epoch import best_epoch_figure
+    from resnet_repro.report.sections.best_epoch import best_epoch_figure
 
     return best_epoch_figure(view)
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Claim
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 DEPTHS = (20, 32, 44, 56)  # of the plain nets in Fig. 6
 
@@ -53,7 +53,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """Training error against depth: each net as trained, and deepened."""
-    from resnet_repro.report.identity import identity_figure
+    from resnet_repro.report.plots.deepening import identity_figure
 
     return identity_figure(view)
 

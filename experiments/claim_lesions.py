@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Claim
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 ARMS = ("plain20", "resnet20", "plain56", "resnet56")
 
@@ -65,7 +65,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """Errors without each block, without several drawn at random, and with two swapped."""
-    from resnet_repro.report.lesions import lesion_figure
+    from resnet_repro.report.plots.lesions import lesion_figure
 
     return lesion_figure(view)
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Claim
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 DEPTHS = (20, 56)
 
@@ -44,7 +44,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """What each block keeps of its input, and the shortcut's share of what is added."""
-    from resnet_repro.report.path import path_figure
+    from resnet_repro.report.plots.shortcut_signal import path_figure
 
     return path_figure(view)
 

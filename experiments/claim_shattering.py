@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Claim
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 ARMS = ("plain20", "resnet20", "plain56", "resnet56")
 
@@ -61,7 +61,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """Correlation of neighbours after each block and by distance; norms by layer."""
-    from resnet_repro.report.shattering import shattering_figure
+    from resnet_repro.report.plots.shattering import shattering_figure
 
     return shattering_figure(view)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Claim
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 PLAIN = ("plain20-w8", "plain56-w8")
 RESIDUAL = ("resnet20-w8", "resnet56-w8")
@@ -39,7 +39,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """Plain nets beside residual nets, training and test error, on the whole range."""
-    from resnet_repro.report.curves import Panel, training_curves
+    from resnet_repro.report.plots.curves import Panel, training_curves
 
     return training_curves(
         view,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Claim, Published
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 # Network: its name in the paper's figure.
 PLAIN = {"plain18": "plain-18", "plain34": "plain-34"}
@@ -71,7 +71,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """Plain nets left, residual nets right; training error thin, validation error bold."""
-    from resnet_repro.report.curves import Panel, training_curves
+    from resnet_repro.report.plots.curves import Panel, training_curves
 
     return training_curves(
         view,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Claim, Published
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 from resnet_repro.paper.published import last_above
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 PLAIN = (20, 32, 44, 56)  # drawn; plain-110 is only spoken of in the caption
 RESIDUAL = (20, 32, 44, 56, 110)
@@ -101,7 +101,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """Plain nets, residual nets, and the last half of training of 110 and 1202 layers."""
-    from resnet_repro.report.curves import Panel, training_curves
+    from resnet_repro.report.plots.curves import Panel, training_curves
 
     return training_curves(
         view,

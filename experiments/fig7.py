@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Claim
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 ARMS = ("plain20", "plain56", "resnet20", "resnet56", "resnet110")
 
@@ -38,7 +38,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """The layers in their order above, sorted by response below, as in the paper."""
-    from resnet_repro.report.responses import layer_responses
+    from resnet_repro.report.plots.responses import layer_responses
 
     return layer_responses(view)
 

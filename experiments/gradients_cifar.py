@@ -21,12 +21,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Claim
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 PLAIN = ("plain20", "plain56")
 RESIDUAL = ("resnet20", "resnet56")
@@ -72,7 +72,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """Gradient norm times weight norm, plain nets left, residual nets right."""
-    from resnet_repro.report.gradients import gradient_norms
+    from resnet_repro.report.plots.gradients import gradient_norms
 
     return gradient_norms(view, (("plain nets", PLAIN), ("residual nets", RESIDUAL)))
 

@@ -15,13 +15,13 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Claim
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 from resnet_repro.paper.published import table_values
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 PLAIN = ("plain18", "plain34")
 RESIDUAL = ("resnet18-A", "resnet34-A")
@@ -102,7 +102,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """Fig. 4's arrangement and a third panel for the options; no curve of the paper."""
-    from resnet_repro.report.curves import Panel, training_curves
+    from resnet_repro.report.plots.curves import Panel, training_curves
 
     return training_curves(
         view,

@@ -16,13 +16,13 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Claim, Published
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 from resnet_repro.paper.published import table_values
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 DEPTHS = (20, 56)
 OPTIONS = ("A", "B", "C")
@@ -72,7 +72,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """Final test errors by option, a panel a depth."""
-    from resnet_repro.report.shortcuts import errors_by_option
+    from resnet_repro.report.plots.shortcuts import errors_by_option
 
     return errors_by_option(view)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Claim, Published
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 # Network: where the paper prints its multiply-adds.
 PRINTED = {
@@ -56,7 +56,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """A bar for what was counted, a marker for what is printed."""
-    from resnet_repro.report.cost import multiply_adds_bars
+    from resnet_repro.report.plots.cost import multiply_adds_bars
 
     return multiply_adds_bars(view)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Claim, Published
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 # Network: its name in the paper's table.
 ROWS = {
@@ -63,7 +63,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """The paper's errors and ours, and those it quotes; a line a network."""
-    from resnet_repro.report.errors import errors_by_network
+    from resnet_repro.report.plots.errors import errors_by_network
 
     return errors_by_network(view, ("top1_error", "top5_error"))
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Published
+from resnet_repro.paper.artifacts import Arm, Artifact, Published
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 MEMBERS = ("resnet34-B", "resnet34-C", "resnet50", "resnet101")
 TWICE = "resnet152"
@@ -40,7 +40,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """The paper's error, those it quotes, and our ensembles on the validation images."""
-    from resnet_repro.report.errors import errors_by_network
+    from resnet_repro.report.plots.errors import errors_by_network
 
     return errors_by_network(view, ("top5_error",))
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Claim, Published
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 DEPTHS = (20, 32, 44, 56, 110, 1202)
 
@@ -61,7 +61,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """Test error against depth and against parameters, the paper's values beside ours."""
-    from resnet_repro.report.depth import error_by_size
+    from resnet_repro.report.plots.depth import error_by_size
 
     return error_by_size(view)
 

@@ -18,13 +18,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resnet_repro.artifacts import Arm, Artifact, Claim, Published
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 from resnet_repro.paper.published import seed_std_prior
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
     from matplotlib.figure import Figure
 
-    from resnet_repro.report.view import View
+    from resnet_repro.report.load.view import View
 
 WITH, WITHOUT = "resnet110", "resnet110-nowarmup"
 ARMS = (WITH, WITHOUT)
@@ -92,7 +92,7 @@ ARTIFACT = Artifact(
 
 def draw(view: View) -> Figure:
     """The first eighth of training, where the warm-up acts, and the whole of it."""
-    from resnet_repro.report.curves import Panel, training_curves
+    from resnet_repro.report.plots.curves import Panel, training_curves
 
     return training_curves(
         view,

@@ -19,11 +19,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from resnet_repro.monitor.snapshot import duration, look
+from resnet_repro.monitor.terminal import WatchDisplay
 from resnet_repro.records.schema import RunId
-from resnet_repro.runner import Planned, total_seconds
-from resnet_repro.watch_display import WatchDisplay
-from resnet_repro.watching import duration, look
-from resnet_repro.workers import Event
+from resnet_repro.sweep.launcher import Event
+from resnet_repro.sweep.plan import Planned, total_seconds
 
 
 class RunDisplay:

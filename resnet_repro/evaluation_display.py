@@ -7,8 +7,8 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from resnet_repro.evaluate import images
-from resnet_repro.evaluation_command import Evaluated
+from resnet_repro.evaluate.imagenet import scores as images
+from resnet_repro.evaluate.imagenet.run import Evaluated
 from resnet_repro.records.schema import SCHEMA
 
 

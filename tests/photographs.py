@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from resnet_repro.data.image_folder import IMAGENETTE
+from resnet_repro.data.imagefolder.listing import IMAGENETTE
 
 
 def make_imagenette(root: Path, train: int = 4, val: int = 2) -> Path:

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnet_repro import artifacts, paths
+from resnet_repro import paths
 from resnet_repro.errors import UserError
-from resnet_repro.report.best_epoch import arm_runs, best_epoch_gain
-from resnet_repro.report.reading import read_frames
+from resnet_repro.paper import artifacts
+from resnet_repro.report.load.records import read_frames
+from resnet_repro.report.load.view import make_view
+from resnet_repro.report.sections.best_epoch import arm_runs, best_epoch_gain
 from resnet_repro.report.tables import table
-from resnet_repro.report.view import make_view
 from tests.report_records import Fake, write
 
 BEST = artifacts.load("claim_best_epoch")

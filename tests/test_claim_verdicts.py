@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnet_repro.report.claim_curves import at_chance, past_chance
-from resnet_repro.report.claim_verdicts import (
+from resnet_repro.report.verdicts.claims import (
     ClaimResult,
     claim_counted,
     claim_higher,
@@ -17,6 +16,7 @@ from resnet_repro.report.claim_verdicts import (
     number_half_width,
     own_half_width,
 )
+from resnet_repro.report.verdicts.curves import at_chance, past_chance
 
 ONE = (1, 1)
 UNKNOWN = "(one seed, spread unknown)"

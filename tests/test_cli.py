@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from resnet_repro import __version__, artifacts, runner
+from resnet_repro import __version__
 from resnet_repro.cli import main
 from resnet_repro.errors import UserError
+from resnet_repro.paper import artifacts
 from resnet_repro.records import store
+from resnet_repro.sweep import plan as runner
 from resnet_repro.train.recipe import RECIPE_VERSION
 from tests.conftest import REPO, environment
 

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from resnet_repro import artifacts, overview, paths
-from resnet_repro.report.copies import copies_texts
-from resnet_repro.report.figures import plotted_digest, stored_digest
-from resnet_repro.report.frames import Frames
-from resnet_repro.report.reading import read_frames
+from resnet_repro import paths
+from resnet_repro.paper import artifacts
+from resnet_repro.report.load.frames import Frames
+from resnet_repro.report.load.records import read_frames
+from resnet_repro.report.load.view import make_view
+from resnet_repro.report.plots.style import plotted_digest, stored_digest
 from resnet_repro.report.results_page import heading_anchor, results_page
+from resnet_repro.report.sections.other_reproductions import copies_texts
 from resnet_repro.report.tables import table
-from resnet_repro.report.view import make_view
 from resnet_repro.report.write import readme_parts, write_tables
+from resnet_repro.sweep import status
 from tests.conftest import REPO
 
 
@@ -25,7 +27,7 @@ def frames() -> Frames:
 
 
 def test_every_committed_record_is_sound() -> None:
-    found = overview.verify(paths.RECORDED)
+    found = status.verify(paths.RECORDED)
     assert found["records"] > 0
     assert found["problems"] == []
 

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
-from resnet_repro import artifacts
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.evaluate.single_view import SingleView
 from resnet_repro.models import build
 from resnet_repro.models.construct import construct
-from resnet_repro.runner import of_photographs
+from resnet_repro.paper import artifacts
 from resnet_repro.runtime.compilation import compile_blocks, compiling
 from resnet_repro.runtime.device import choose, computing
+from resnet_repro.sweep.plan import of_photographs
 from resnet_repro.train import loop
 from resnet_repro.train import trainer as trainer_module
 from resnet_repro.train.loop import Stopped, Watch, train

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from resnet_repro.errors import UserError
-from resnet_repro.paper.copies import COLUMNS, ITERATES, load_copies, parse_copies
-from resnet_repro.report.copies import copies_texts, reported
-from resnet_repro.report.reading import read_frames
+from resnet_repro.paper.other_reproductions import COLUMNS, ITERATES, load_copies, parse_copies
+from resnet_repro.report.load.records import read_frames
+from resnet_repro.report.sections.other_reproductions import copies_texts, reported
 from tests.report_records import Fake, write
 
 GOOD = "a/b,README.md,resnet20,8.27,last,50000,200 epochs,"

@@ -21,18 +21,19 @@ from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights  # type: ignore[import-untyped, unused-ignore]
 from torchvision.models import resnet18 as torchvision_resnet18
 
-from resnet_repro import evaluation_command
 from resnet_repro.cli import main
-from resnet_repro.data import image_folder
-from resnet_repro.data.image_folder import ImageFolder, split_from
-from resnet_repro.data.image_statistics import Statistics
+from resnet_repro.data.imagefolder import listing
+from resnet_repro.data.imagefolder.listing import ImageFolder, split_from
+from resnet_repro.data.imagefolder.statistics import Statistics
 from resnet_repro.errors import UserError
-from resnet_repro.evaluate import images, weights
-from resnet_repro.evaluate.crops import views_for
-from resnet_repro.evaluate.images import Member, evaluate
-from resnet_repro.evaluate.preprocessing import subtracting
-from resnet_repro.evaluate.weights import Published, load, load_run, read_state
-from resnet_repro.evaluation_command import Request
+from resnet_repro.evaluate.imagenet import run as evaluation_command
+from resnet_repro.evaluate.imagenet import scores as images
+from resnet_repro.evaluate.imagenet import weights
+from resnet_repro.evaluate.imagenet.crops import views_for
+from resnet_repro.evaluate.imagenet.preprocessing import subtracting
+from resnet_repro.evaluate.imagenet.run import Request
+from resnet_repro.evaluate.imagenet.scores import Member, evaluate
+from resnet_repro.evaluate.imagenet.weights import Published, load, load_run, read_state
 from resnet_repro.evaluation_display import Steps, result_rows
 from resnet_repro.models import build
 from resnet_repro.records import schema, store
@@ -539,7 +540,7 @@ def test_beside_torchvisions_weights_stands_what_it_publishes(
         return ImageFolder("imagenet", split, split, tuple(str(n) for n in range(1000)))
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", cached)
-    monkeypatch.setattr(image_folder, "validation", thousand)
+    monkeypatch.setattr(listing, "validation", thousand)
     request = Request(networks=(("resnet18-B", "torchvision"),), data_root=root)
     steps = Steps(Console(quiet=True))
     shown = evaluation_command.evaluate(request, choose("cpu"), root, steps.say, steps.step)
@@ -562,7 +563,7 @@ def test_beside_torchvisions_weights_stands_what_it_publishes(
 
 
 def test_torchvisions_newer_weights_are_tested_at_their_own_size() -> None:
-    from resnet_repro.evaluation_command import Request
+    from resnet_repro.evaluate.imagenet.run import Request
 
     newer = Published("IMAGENET1K_V2", 19.0, 5.0, 232)
     assert evaluation_command._views(Request(), 224, [newer]).sizes == (232,)

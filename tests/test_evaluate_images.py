@@ -20,17 +20,17 @@ from torchvision.transforms._presets import (  # type: ignore[import-untyped, un
     ImageClassification,
 )
 
-from resnet_repro.data.image_folder import (
+from resnet_repro.data.imagefolder.listing import (
     IMAGENETTE,
     ImageSplit,
     class_folders,
     split_from,
     validation,
 )
-from resnet_repro.data.image_statistics import Statistics
+from resnet_repro.data.imagefolder.statistics import Statistics
 from resnet_repro.errors import UserError
-from resnet_repro.evaluate import images
-from resnet_repro.evaluate.crops import (
+from resnet_repro.evaluate.imagenet import scores as images
+from resnet_repro.evaluate.imagenet.crops import (
     Views,
     crop_scores,
     cut,
@@ -38,12 +38,12 @@ from resnet_repro.evaluate.crops import (
     dense_scores,
     views_for,
 )
-from resnet_repro.evaluate.images import Member, Scores, evaluate, recompute_bn
-from resnet_repro.evaluate.preprocessing import (
+from resnet_repro.evaluate.imagenet.preprocessing import (
     Preprocessing,
     subtracting,
     torchvision_preprocessing,
 )
+from resnet_repro.evaluate.imagenet.scores import Member, Scores, evaluate, recompute_bn
 from resnet_repro.models import build
 from resnet_repro.models.construct import construct
 from tests.conftest import REPO

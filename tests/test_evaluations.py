@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnet_repro import overview
 from resnet_repro.errors import UserError
 from resnet_repro.paths import RECORDED
 from resnet_repro.records import schema, store
@@ -29,7 +28,8 @@ from resnet_repro.records.evaluations import (
     write_evaluation,
 )
 from resnet_repro.records.verify import ensemble_problems, problems
-from resnet_repro.report.reading import read_frames
+from resnet_repro.report.load.records import read_frames
+from resnet_repro.sweep import status
 from tests.report_records import Fake, ensemble, imagenet, write
 
 TEN_CROP = Evaluation(
@@ -171,7 +171,7 @@ def test_verify_finds_an_evaluation_of_another_spec(tmp_path: Path) -> None:
         read_frames([tmp_path])
     path.write_text("[]")
     assert len(about(problems(fake.run, folder))) == 1
-    assert any("ten_crop.json" in p["problem"] for p in overview.verify(tmp_path)["problems"])
+    assert any("ten_crop.json" in p["problem"] for p in status.verify(tmp_path)["problems"])
 
 
 def test_gradients_have_the_stages_of_their_network(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from resnet_repro.data.dataset import Dataset
-from resnet_repro.evaluate.layers import layer_responses
+from resnet_repro.evaluate.layer_responses import layer_responses
 from resnet_repro.runtime.device import Device, choose
 from resnet_repro.train import trainer as trainer_module
 from resnet_repro.train.checkpoint import on_host

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from resnet_repro.data import image_files
 from resnet_repro.data.dataset import Dataset
-from resnet_repro.data.image_files import check_shared_memory
+from resnet_repro.data.imagefolder import decode
+from resnet_repro.data.imagefolder.decode import check_shared_memory
 from resnet_repro.models import build
 from resnet_repro.models.batch_norm import GhostBatchNorm2d, ghost_layers, track_together
 from resnet_repro.runtime.device import Device, choose, computing
@@ -156,7 +156,7 @@ def test_too_little_shared_memory_is_named_before_it_kills(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = 256 * 224 * 224 * 3  # bytes, 38.5 MB
-    monkeypatch.setattr(image_files, "SHARED", tmp_path)
+    monkeypatch.setattr(decode, "SHARED", tmp_path)
     usage = namedtuple("usage", ["free"])
     free: Callable[[object], Any] = lambda path: usage(64_000_000)  # noqa: E731
     monkeypatch.setattr(shutil, "disk_usage", free)
@@ -164,5 +164,5 @@ def test_too_little_shared_memory_is_named_before_it_kills(
     refused(lambda: check_shared_memory(9, 3_000_000, 2), "--shm-size", "--workers 5")
     check_shared_memory(5, 3_000_000, 2)
     check_shared_memory(0, batch)
-    monkeypatch.setattr(image_files, "SHARED", tmp_path / "none")  # as on macOS
+    monkeypatch.setattr(decode, "SHARED", tmp_path / "none")  # as on macOS
     check_shared_memory(8, batch)

@@ -18,13 +18,13 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from PIL import Image
 
-from resnet_repro import artifacts
 from resnet_repro.errors import UserError
+from resnet_repro.paper import artifacts
 from resnet_repro.paper.published import curve
-from resnet_repro.report import figures
-from resnet_repro.report.curves import Panel, training_curves
-from resnet_repro.report.reading import read_frames
-from resnet_repro.report.view import View, make_view
+from resnet_repro.report.load.records import read_frames
+from resnet_repro.report.load.view import View, make_view
+from resnet_repro.report.plots import style
+from resnet_repro.report.plots.curves import Panel, training_curves
 from tests.report_records import Fake, write
 
 PLAIN = (Fake("plain20", 9.7, 1.4, rows=16), Fake("plain56", 13.2, 6.0, rows=16))
@@ -215,24 +215,24 @@ def test_no_words_lie_on_words(tmp_path: Path, artifact: str, protocol: str) -> 
         for arm in arms[:3]
         for seed in (0, 1)
     ]
-    with figures.style():
+    with style.style():
         assert overlaps(draw(view_of(tmp_path, artifact, *fakes))) == []
 
 
 def test_the_palette_is_seaborns_colour_blind_one() -> None:
-    assert list(figures.palette()) == list(seaborn.color_palette("colorblind"))
+    assert list(style.palette()) == list(seaborn.color_palette("colorblind"))
 
 
 def test_two_arms_of_one_network_differ_in_colour_and_name() -> None:
     arms = artifacts.load("warmup110").artifact.arms
-    hues = figures.arm_colours(arms)
-    assert hues["resnet110"] == figures.colour("resnet110") != hues["resnet110-nowarmup"]
-    assert [figures.arm_label(arm) for arm in arms] == ["ResNet-110", "ResNet-110 (nowarmup)"]
+    hues = style.arm_colours(arms)
+    assert hues["resnet110"] == style.colour("resnet110") != hues["resnet110-nowarmup"]
+    assert [style.arm_label(arm) for arm in arms] == ["ResNet-110", "ResNet-110 (nowarmup)"]
 
 
 def test_colours_go_by_depth() -> None:
-    assert figures.colour("plain56") == figures.colour("resnet56-w8")
-    assert len({figures.colour(f"resnet{d}") for d in figures.DEPTHS}) == len(figures.DEPTHS)
+    assert style.colour("plain56") == style.colour("resnet56-w8")
+    assert len({style.colour(f"resnet{d}") for d in style.DEPTHS}) == len(style.DEPTHS)
 
 
 @pytest.mark.parametrize(
@@ -245,22 +245,22 @@ def test_colours_go_by_depth() -> None:
     ],
 )
 def test_networks_are_called_as_in_the_paper(network: str, label: str) -> None:
-    assert figures.network_label(network) == label
+    assert style.network_label(network) == label
 
 
 # Files
 
 
 def saved(tmp_path: Path, view: View, folder: str) -> tuple[Path, Path]:
-    svg, png = figures.save(draw(view), tmp_path / folder, "f", figures.plotted_digest(view))
+    svg, png = style.save(draw(view), tmp_path / folder, "f", style.plotted_digest(view))
     return svg, png
 
 
 def test_files_name_their_data_and_hold_no_dates(tmp_path: Path) -> None:
     view = view_of(tmp_path, "fig1", *PLAIN)
     svg, png = saved(tmp_path, view, "out")
-    digest = figures.plotted_digest(view)
-    assert figures.stored_digest(svg) == figures.stored_digest(png) == digest
+    digest = style.plotted_digest(view)
+    assert style.stored_digest(svg) == style.stored_digest(png) == digest
     with Image.open(png) as image:
         assert image.text == {"Description": f"data-sha256: {digest}"}  # type: ignore[attr-defined]
     text = svg.read_text()
@@ -293,15 +293,15 @@ def test_a_users_own_style_does_not_leak_in(tmp_path: Path) -> None:
 
 
 def test_the_digest_follows_the_data_and_nothing_else(tmp_path: Path) -> None:
-    base = figures.plotted_digest(view_of(tmp_path / "a", "fig1", *PLAIN))
-    moved = figures.plotted_digest(view_of(tmp_path / "b", "fig1", *reversed(PLAIN)))
+    base = style.plotted_digest(view_of(tmp_path / "a", "fig1", *PLAIN))
+    moved = style.plotted_digest(view_of(tmp_path / "b", "fig1", *reversed(PLAIN)))
     assert moved == base
     # An arm of another artifact changes nothing.
-    more = figures.plotted_digest(view_of(tmp_path / "c", "fig1", *PLAIN, Fake("resnet20")))
+    more = style.plotted_digest(view_of(tmp_path / "c", "fig1", *PLAIN, Fake("resnet20")))
     assert more == base
     changes = {"test_error": 9.71, "seed": 1, "precision": "bf16", "rows": 15, "status": "diverged"}
     others = {
-        figures.plotted_digest(
+        style.plotted_digest(
             view_of(
                 tmp_path / name,
                 "fig1",
@@ -318,9 +318,9 @@ def test_a_file_without_a_digest_is_named(tmp_path: Path) -> None:
     path = tmp_path / "f.svg"
     path.write_text("<svg/>")
     with pytest.raises(UserError, match="names no data"):
-        figures.stored_digest(path)
+        style.stored_digest(path)
     with pytest.raises(UserError, match="cannot read"):
-        figures.stored_digest(tmp_path / "none.svg")
+        style.stored_digest(tmp_path / "none.svg")
 
 
 def test_an_unwritable_folder_is_the_users_to_mend(tmp_path: Path) -> None:

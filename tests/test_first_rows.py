@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from resnet_repro.errors import UserError
-from resnet_repro.paper.copies import START_COLUMNS, load_starts, parse_starts
+from resnet_repro.paper.other_reproductions import START_COLUMNS, load_starts, parse_starts
 from resnet_repro.paper.published import curve, last_above, value_at
-from resnet_repro.report.first_rows import (
+from resnet_repro.report.load.records import read_frames
+from resnet_repro.report.results_page import results_page
+from resnet_repro.report.sections.error_at_first_drop import (
     COPIES_WITHIN,
     DRAWN,
     ITERATIONS,
@@ -18,8 +20,6 @@ from resnet_repro.report.first_rows import (
     first_lines,
     first_rows,
 )
-from resnet_repro.report.reading import read_frames
-from resnet_repro.report.results_page import results_page
 from tests.report_records import Fake, write
 
 GOOD = f"a/b,{'0a' * 20},log.csv,resnet20,3910,22.14,23.15,after 10 epochs"
@@ -172,7 +172,7 @@ def test_the_packages_rows_read() -> None:
 def test_a_bad_row_is_named_in_one_line(old: str, new: str, message: str) -> None:
     head = ",".join(START_COLUMNS)
     assert parse_starts([head, GOOD.replace("22.14", "")])[0].train_error is None
-    with pytest.raises(UserError, match=r"copies_start\.csv, row 1: ") as caught:
+    with pytest.raises(UserError, match=r"other_reproductions_start\.csv, row 1: ") as caught:
         parse_starts([head, GOOD.replace(old, new, 1)])
     assert message in str(caught.value)
 

@@ -17,17 +17,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from resnet_repro import artifacts, overview, paths, runner
+from resnet_repro import paths
 from resnet_repro.cli import main
-from resnet_repro.data import cifar10, image_statistics, load
+from resnet_repro.data import cifar10, load
 from resnet_repro.data.cifar10_forms import ARCHIVE, BATCHES_FOLDER
 from resnet_repro.data.dataset import Dataset
-from resnet_repro.data.image_files import read_image
-from resnet_repro.data.image_folder import ImageFolder
+from resnet_repro.data.imagefolder import statistics
+from resnet_repro.data.imagefolder.decode import read_image
+from resnet_repro.data.imagefolder.listing import ImageFolder
 from resnet_repro.errors import UserError
-from resnet_repro.evaluate.weights import read_state
+from resnet_repro.evaluate.imagenet.weights import read_state
+from resnet_repro.paper import artifacts
 from resnet_repro.records import evaluations
 from resnet_repro.report.write import result_rows
+from resnet_repro.sweep import plan, status
 from resnet_repro.train import checkpoint
 from resnet_repro.train.loop import Stopped, Watch, train
 from tests.conftest import silent
@@ -190,7 +193,7 @@ def test_a_table_cut_in_the_middle_is_named(
     out = ["--figures-dir", str(tmp_path / "f"), "--tables-dir", str(tmp_path / "t")]
     assert name in one_line(capsys, "report", *where, *out)
     assert not (tmp_path / "t").exists()
-    found = overview.verify(results)["problems"]
+    found = status.verify(results)["problems"]
     assert any(name in item["problem"] and "cut short" in item["problem"] for item in found)
     assert any("changed since" in item["problem"] for item in found)
 
@@ -200,14 +203,14 @@ def test_verify_finds_what_was_changed_by_hand(results: Path) -> None:
     value = json.loads(path.read_text())
     value["test_error"] = 6.43
     path.write_text(json.dumps(value))
-    (problem,) = overview.verify(results)["problems"]
+    (problem,) = status.verify(results)["problems"]
     assert "its last test_error is not the one in result.json" in problem["problem"]
 
 
 def test_verify_finds_missing_files_and_wrong_places(results: Path) -> None:
     (record(results) / "layers.csv").unlink()
     shutil.copytree(record(results), record(results).parent / "seed1")
-    problems = [item["problem"] for item in overview.verify(results)["problems"]]
+    problems = [item["problem"] for item in status.verify(results)["problems"]]
     assert any("layers.csv: named in result.json and not there" in p for p in problems)
     assert any("seed1 holds the run digits/resnet20-w8/smoke/seed0" in p for p in problems)
 
@@ -215,7 +218,7 @@ def test_verify_finds_missing_files_and_wrong_places(results: Path) -> None:
 def test_a_record_filed_under_another_protocol_is_refused(results: Path) -> None:
     """Else a short run's numbers could be set beside the paper's as if they were its own."""
     (record(results).parent).rename(results / "digits" / ARM / "demo")
-    (problem,) = overview.verify(results)["problems"]
+    (problem,) = status.verify(results)["problems"]
     assert "holds the run digits/resnet20-w8/smoke/seed0" in problem["problem"]
     with pytest.raises(UserError, match="lies where its labels say"):
         result_rows("demo", results)
@@ -237,16 +240,16 @@ def test_a_field_of_another_type_is_named(
 ) -> None:
     path = record(results) / name
     path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
-    (problem,) = overview.verify(results)["problems"]
+    (problem,) = status.verify(results)["problems"]
     assert name in problem["problem"]
-    assert overview.status(results)["runs"][0]["state"] == "broken"
+    assert status.status(results)["runs"][0]["state"] == "broken"
 
 
 def test_iterations_must_increase(results: Path) -> None:
     path = record(results) / "metrics.csv"
     head, *rows = path.read_text().splitlines()
     path.write_text("\n".join([head, rows[1], rows[0], rows[2]]) + "\n")
-    problems = [item["problem"] for item in overview.verify(results)["problems"]]
+    problems = [item["problem"] for item in status.verify(results)["problems"]]
     assert any("iterations do not increase" in p for p in problems)
 
 
@@ -330,15 +333,15 @@ def test_no_corruption_of_a_record_gives_anything_but_a_named_problem(
     before = path.read_bytes()
     corrupt(path, *corruption)
     changed = path.read_bytes() != before
-    found = overview.verify(results)["problems"]
+    found = status.verify(results)["problems"]
     if changed and name.endswith((".csv", ".safetensors")):
         assert found
     assert all("\n" not in item["problem"] for item in found)
-    request = runner.Request(artifacts.load("demo").artifact, protocol="smoke", results=results)
+    request = plan.Request(artifacts.load("demo").artifact, protocol="smoke", results=results)
     for value in (
-        overview.status(results),
-        overview.list_artifacts([results]),
-        overview.plan_json(runner.plan(request, "cpu")),
+        status.status(results),
+        status.list_artifacts([results]),
+        status.plan_json(plan.plan(request, "cpu")),
     ):
         json.dumps(value, allow_nan=False)
     try:
@@ -420,7 +423,7 @@ def test_no_corruption_of_counts_gives_anything_but_a_named_problem(
     (results / "counts").mkdir(parents=True)
     shutil.copy(paths.RECORDED / "counts" / "resnet50.json", results / "counts")
     corrupt(results / "counts" / "resnet50.json", *corruption)
-    found = overview.verify(results)["problems"]
+    found = status.verify(results)["problems"]
     try:
         result_rows("table1", results)
         assert found == []
@@ -449,7 +452,7 @@ def test_no_corruption_of_a_study_is_believed(
     path = evaluations.evaluation_path(results / place, name)
     before = parsed(path)
     corrupt(path, *corruption)
-    found = overview.verify(results)["problems"]
+    found = status.verify(results)["problems"]
     assert all("\n" not in item["problem"] for item in found)
     assert bool(found) == (parsed(path) != before)  # a blank more or less is no matter
     shutil.rmtree(results.parent)
@@ -467,8 +470,8 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> ImageFolder:
     return found
 
 
-def examined(data: ImageFolder, cache: Path) -> tuple[ImageFolder, image_statistics.Statistics]:
-    return image_statistics.examine(data, CROP, cache, "skip", workers=0, say=silent)
+def examined(data: ImageFolder, cache: Path) -> tuple[ImageFolder, statistics.Statistics]:
+    return statistics.examine(data, CROP, cache, "skip", workers=0, say=silent)
 
 
 @settings(max_examples=60)

@@ -9,11 +9,17 @@ from hypothesis import strategies as st
 from torch import nn
 
 from resnet_repro.errors import UserError
-from resnet_repro.evaluate.identity import deepen, ends, identity_block, relative_change, stages
+from resnet_repro.evaluate.probes.deepening import (
+    deepen,
+    ends,
+    identity_block,
+    relative_change,
+    stages,
+)
 from resnet_repro.evaluate.single_view import single_view_error
 from resnet_repro.models import build
 from resnet_repro.models.blocks import Shortcut
-from resnet_repro.teaching import train_on_digits, training_error
+from resnet_repro.notebook import train_on_digits, training_error
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
 

@@ -23,8 +23,8 @@ from benchmarks.images import (
     enlarged,
     measure,
 )
-from resnet_repro.data.image_files import read_image
-from resnet_repro.data.image_folder import load
+from resnet_repro.data.imagefolder.decode import read_image
+from resnet_repro.data.imagefolder.listing import load
 from tests.photographs import make_imagenette
 
 pytestmark = pytest.mark.usefixtures("_one_thread")

@@ -29,9 +29,9 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as F  # type: ignore[import-untyped, unused-ignore]
 
 from resnet_repro import data
-from resnet_repro.data import image_files, image_folder
 from resnet_repro.data.cifar10_forms import _decode_images
-from resnet_repro.data.image_files import (
+from resnet_repro.data.imagefolder import decode, listing
+from resnet_repro.data.imagefolder.decode import (
     MAX_PIXELS,
     centre_crop,
     decode_by_pillow,
@@ -45,7 +45,7 @@ from resnet_repro.data.image_files import (
     scaled_size,
     to_tensor,
 )
-from resnet_repro.data.image_folder import (
+from resnet_repro.data.imagefolder.listing import (
     ARCHIVES,
     DEVKIT,
     IMAGENETTE,
@@ -133,7 +133,7 @@ class TestListing:
         assert data.load("imagenette").digest == load("imagenette", root).digest
 
     def test_every_name_is_known(self, root: Path) -> None:
-        assert set(image_folder.NAMES) < set(data.NAMES)
+        assert set(listing.NAMES) < set(data.NAMES)
         refused(lambda: data.load("mnist"), *data.NAMES)
         assert data.load("image-folder", root).name == "image-folder"
 
@@ -146,7 +146,7 @@ class TestListing:
 
 class TestRefusals:
     def test_no_data(self, tmp_path: Path) -> None:
-        for name in image_folder.NAMES:
+        for name in listing.NAMES:
             refused(lambda name=name: load(name, tmp_path), name, str(tmp_path), "--data-root")  # type: ignore[misc]
         refused(lambda: load("imagenet", tmp_path), *ARCHIVES.values(), DEVKIT)
 
@@ -186,9 +186,9 @@ class TestRefusals:
 
     def test_imagenet_is_whole(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         refused(lambda: load("imagenet", root), "10 classes, 20", "1,281,167", "image-folder")
-        monkeypatch.setattr(image_folder, "IMAGENET", (10, 20, 10))
+        monkeypatch.setattr(listing, "IMAGENET", (10, 20, 10))
         assert load("imagenet", root).name == "imagenet"
-        monkeypatch.setattr(image_folder, "IMAGENET", (10, 20, 11))
+        monkeypatch.setattr(listing, "IMAGENET", (10, 20, 11))
         refused(lambda: load("imagenet", root), "11 validation")
 
 
@@ -234,11 +234,11 @@ class TestArchives:
             for key, name in (*ARCHIVES.items(), ("devkit", DEVKIT))
         }
         monkeypatch.setattr(imagenet, "ARCHIVE_META", sums)
-        monkeypatch.setattr(image_folder, "IMAGENET", (2, 3, 2))
+        monkeypatch.setattr(listing, "IMAGENET", (2, 3, 2))
         return root
 
     def test_they_are_unpacked_once(self, root: Path) -> None:
-        (root / image_folder._UNPACKING / "train").mkdir(parents=True)  # of an earlier attempt
+        (root / listing._UNPACKING / "train").mkdir(parents=True)  # of an earlier attempt
         said: list[str] = []
         found = load("imagenet", root, say=said.append)
         assert len(said) == 2
@@ -377,7 +377,7 @@ class TestReading:
             refused(lambda: read_image(path), str(path), "pixels", "--corrupt skip")
         assert MAX_PIXELS < 9500 * 9500
         noise(8, 8).save(path, "JPEG")
-        monkeypatch.setattr(image_files, "MAX_BYTES", 99)
+        monkeypatch.setattr(decode, "MAX_BYTES", 99)
         refused(lambda: read_image(path), str(path), "at most 99 are read")
 
     def test_corrupt_exif_is_no_matter(self, tmp_path: Path) -> None:
@@ -390,7 +390,7 @@ class TestDecoders:
 
     @pytest.fixture
     def _pillow_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(image_files, "simplejpeg", None)
+        monkeypatch.setattr(decode, "simplejpeg", None)
 
     @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
     @pytest.mark.parametrize("quality", [10, 75, 95])
@@ -609,7 +609,7 @@ class TestLoader:
         code = (
             "import itertools, multiprocessing\n"
             "from tests.test_image_folder import Keys\n"
-            "from resnet_repro.data.image_files import loader\n"
+            "from resnet_repro.data.imagefolder.decode import loader\n"
             "batches = loader(Keys(), ([n] for n in itertools.count()), workers=2, collate=list)\n"
             "next(batches)\n"
             "print(*[p.pid for p in multiprocessing.active_children()], flush=True)\n"

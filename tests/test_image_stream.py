@@ -19,11 +19,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from resnet_repro.data import image_statistics, image_stream
-from resnet_repro.data.image_files import centre_crop, read_image, resize_shorter, scaled_size
-from resnet_repro.data.image_folder import IMAGENETTE, ImageFolder, load
-from resnet_repro.data.image_statistics import Say, Statistics, examine
-from resnet_repro.data.image_stream import ImageStream, draw_views
+from resnet_repro.data.imagefolder import loader
+from resnet_repro.data.imagefolder import statistics as image_statistics
+from resnet_repro.data.imagefolder.decode import (
+    centre_crop,
+    read_image,
+    resize_shorter,
+    scaled_size,
+)
+from resnet_repro.data.imagefolder.listing import IMAGENETTE, ImageFolder, load
+from resnet_repro.data.imagefolder.loader import ImageStream, draw_views
+from resnet_repro.data.imagefolder.statistics import Say, Statistics, examine
 from resnet_repro.data.source import statistics_chunks
 from tests.conftest import refused, silent
 from tests.photographs import make_imagenette
@@ -419,7 +425,7 @@ class TestStream:
     ) -> None:
         """So a run may go on with another decoder than it began with."""
         ours = make().train_batch(0)
-        monkeypatch.setattr("resnet_repro.data.image_files.simplejpeg", None)
+        monkeypatch.setattr("resnet_repro.data.imagefolder.decode.simplejpeg", None)
         assert same(make().train_batch(0), ours)
 
     def test_images_of_a_batch_are_cut_differently(
@@ -479,7 +485,7 @@ class TestStream:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """The same chunks, whole and of all classes, however many processes share them."""
-        monkeypatch.setattr("resnet_repro.data.image_stream.PLAIN_BATCH", 9)
+        monkeypatch.setattr("resnet_repro.data.imagefolder.loader.PLAIN_BATCH", 9)
         images = centres(photographs)
         chosen = statistics_chunks(len(images), 20, 4)
         parts = [list(make(rank=rank, world=world).chunk_batches(20, 4)) for rank in range(world)]
@@ -541,10 +547,10 @@ class TestStream:
     ) -> None:
         """Batches of training and, as it goes on, of a test; by every process of the machine."""
         asked: list[tuple[int, ...]] = []
-        monkeypatch.setattr(image_stream, "check_shared_memory", lambda *s: asked.append(s))
+        monkeypatch.setattr(loader, "check_shared_memory", lambda *s: asked.append(s))
         monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
         make(workers=3, world=2, rank=1)
-        assert asked == [(3, (3 + image_stream.PLAIN_BATCH) * CROP * CROP * 3, 2)]
+        assert asked == [(3, (3 + loader.PLAIN_BATCH) * CROP * CROP * 3, 2)]
 
     @pytest.mark.gpu
     def test_on_a_gpu(self, make: Make) -> None:

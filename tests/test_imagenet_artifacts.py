@@ -12,17 +12,18 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from resnet_repro import artifacts
-from resnet_repro.artifacts import Artifact, Published
+from resnet_repro.paper import artifacts
+from resnet_repro.paper.artifacts import Artifact, Published
 from resnet_repro.paper.published import curve, published_for, seed_std_prior
-from resnet_repro.report import figures, plain, render
-from resnet_repro.report.frames import Frames
+from resnet_repro.report import export, render
+from resnet_repro.report.load.frames import Frames
+from resnet_repro.report.load.records import read_frames
+from resnet_repro.report.load.view import make_view
 from resnet_repro.report.missing import NOT_MEASURED, missing_grid, missing_runs
-from resnet_repro.report.pace import pace, seconds_per_image
-from resnet_repro.report.reading import read_frames
+from resnet_repro.report.plots import style
 from resnet_repro.report.results_page import results_page
 from resnet_repro.report.tables import Row, comparison, table
-from resnet_repro.report.view import make_view
+from resnet_repro.report.throughput import pace, seconds_per_image
 from tests.report_records import Fake, ensemble, imagenet, write
 from tests.test_figures import ends, overlaps, small_print, words
 
@@ -223,7 +224,7 @@ def test_table_5_is_an_ensemble_and_never_compared(tmp_path: Path) -> None:
     text = render.markdown(table(TABLE5, found))
     assert f"{name}: resnet50/paper/seed0, resnet152/paper/seed0" in text
     assert "*not comparable*" in text
-    [line] = plain.rows_json([row])
+    [line] = export.rows_json([row])
     assert (line["recorded"], line["verdict"]) == (4.1, "not comparable")
 
 
@@ -356,7 +357,7 @@ def test_fig_4_is_drawn_as_in_the_paper(tmp_path: Path) -> None:
     [thin] = [x for x in left.get_lines() if ends_at(x) == (600_000, 32.5)]
     [bold] = [x for x in left.get_lines() if ends_at(x) == (600_000, 32.6)]
     assert (thin.get_linewidth(), bold.get_linewidth()) == (0.9, 2.2)
-    assert thin.get_color() == bold.get_color() == figures.colour("plain34")
+    assert thin.get_color() == bold.get_color() == style.colour("plain34")
     ticks = [t.get_text() for t in left.get_xticklabels()]
     assert ticks == ["0", "10", "20", "30", "40", "50", "60"]
     assert "validation error, centre crop" in words(figure)
@@ -435,13 +436,13 @@ def test_no_words_lie_on_words(tmp_path: Path, artifact: Artifact, complete: boo
     ]
     ensemble(tmp_path / "results", "dense-of2-01234567", "a/paper/seed0", "b/paper/seed0")
     found = frames(tmp_path, *fakes)
-    with figures.style():
+    with style.style():
         assert overlaps(drawn(artifact, found)) == []
 
 
 def test_digests_follow_evaluations_and_ensembles_and_leave_others_alone(tmp_path: Path) -> None:
     def digest(name: str, artifact: Artifact, *fakes: Fake) -> str:
-        return figures.plotted_digest(make_view(artifact, frames(tmp_path / name, *fakes)))
+        return style.plotted_digest(make_view(artifact, frames(tmp_path / name, *fakes)))
 
     cifar = artifacts.load("fig1").artifact
     one = Fake("plain20", 9.7, 1.4)
@@ -457,9 +458,9 @@ def test_digests_follow_evaluations_and_ensembles_and_leave_others_alone(tmp_pat
 
 
 def test_colours_of_imagenet_depths_differ() -> None:
-    depths = figures.IMAGENET_DEPTHS
-    assert len({figures.colour(f"resnet{d}") for d in depths}) == len(depths)
-    assert figures.colour("plain34") == figures.colour("resnet34-C")
+    depths = style.IMAGENET_DEPTHS
+    assert len({style.colour(f"resnet{d}") for d in depths}) == len(depths)
+    assert style.colour("plain34") == style.colour("resnet34-C")
 
 
 # What is missing, and how long it takes

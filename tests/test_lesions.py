@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from resnet_repro.errors import UserError
-from resnet_repro.evaluate import gradients
-from resnet_repro.evaluate.lesions import (
+from resnet_repro.evaluate.probes import shattering
+from resnet_repro.evaluate.probes.lesions import (
     Lesions,
     blocks_of,
     bypass,
@@ -39,7 +39,7 @@ def _small(_one_thread: Iterator[None]) -> None:
 def network(name: str = "resnet20-w4", seed: int = 0) -> nn.Module:
     """In eval mode, with statistics that are not those of the identity."""
     model = build(name, in_channels=1, seed=seed)
-    return gradients.calibrated(model, images(32))
+    return shattering.calibrated(model, images(32))
 
 
 def images(count: int, seed: int = 0) -> Tensor:
@@ -177,7 +177,7 @@ def test_norms_are_those_that_autograd_leaves() -> None:
     model = build("resnet8-w4", in_channels=1).train()
     x, labels = images(8), torch.arange(8)
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    found = gradients.layer_norms(model, x, labels)
+    found = shattering.layer_norms(model, x, labels)
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
     nn.functional.cross_entropy(model(x), labels).backward()
@@ -189,14 +189,14 @@ def test_norms_are_those_that_autograd_leaves() -> None:
         assert isinstance(weight, Tensor)
         assert weight.grad is not None
         assert norm == pytest.approx(float(weight.grad.norm()), rel=1e-5)
-    moving = gradients.layer_norms(model, x, labels, "moving")
+    moving = shattering.layer_norms(model, x, labels, "moving")
     assert moving["conv1"] != pytest.approx(found["conv1"], rel=1e-3)
 
 
 def test_a_calibrated_copy_answers_as_the_batch_did() -> None:
     model = build("plain8-w4", in_channels=1).train()
     x = images(64)
-    own = gradients.calibrated(model, x)
+    own = shattering.calibrated(model, x)
     assert not own.training
     assert model.training
     first = own.get_submodule("bn1")
@@ -209,7 +209,7 @@ def test_a_calibrated_copy_answers_as_the_batch_did() -> None:
 @given(points=st.integers(4, 40), seed=st.integers(0, 9))
 def test_a_circle_is_one(points: int, seed: int) -> None:
     a, b = images(2, seed)
-    made = gradients.circle(a, b, points)
+    made = shattering.circle(a, b, points)
     assert torch.equal(made[0], a)
     steps = (made - made.roll(-2, 0)).flatten(1)
     if points % 4 == 0:
@@ -224,18 +224,18 @@ def test_a_correlation_is_one_at_home_and_blind_to_scale(
 ) -> None:
     rows = torch.randn(points, 3, generator=torch.Generator().manual_seed(seed))
     lags = range(points + 1)
-    found = gradients.autocorrelation(rows, lags)
+    found = shattering.autocorrelation(rows, lags)
     assert found[0] == pytest.approx(1)
     assert found[points] == pytest.approx(1)  # around the circle
     assert all(abs(value) <= 1 + 1e-9 for value in found)
     assert found[1] == pytest.approx(found[points - 1])  # either way
     assert sum(found[:points]) == pytest.approx(0, abs=1e-4)  # the mean was subtracted
-    assert gradients.autocorrelation(scale * rows + shift, lags) == pytest.approx(found, abs=1e-3)
+    assert shattering.autocorrelation(scale * rows + shift, lags) == pytest.approx(found, abs=1e-3)
 
 
 def test_a_wave_correlates_as_its_cosine() -> None:
     t = torch.arange(12) * (2 * math.pi / 12)
-    found = gradients.autocorrelation(torch.stack([t.cos(), t.sin()], 1), range(12))
+    found = shattering.autocorrelation(torch.stack([t.cos(), t.sin()], 1), range(12))
     assert found == pytest.approx([math.cos(2 * math.pi * k / 12) for k in range(12)], abs=1e-6)
 
 
@@ -243,43 +243,43 @@ def test_noise_is_as_it_is_said_to_be() -> None:
     """Against made noise: many columns of 32 independent values, and their running sums."""
     points, lags = 32, range(17)
     steps = torch.randn(points, 20_000, generator=torch.Generator().manual_seed(0))
-    white = gradients.autocorrelation(steps, lags)
-    assert white == pytest.approx(gradients.white_noise(points, lags), abs=0.01)
+    white = shattering.autocorrelation(steps, lags)
+    assert white == pytest.approx(shattering.white_noise(points, lags), abs=0.01)
     back = steps - steps.mean(0)  # so that the walk returns
-    brown = gradients.autocorrelation(back.cumsum(0), lags)
-    assert brown == pytest.approx(gradients.brown_noise(points, lags), abs=0.02)
+    brown = shattering.autocorrelation(back.cumsum(0), lags)
+    assert brown == pytest.approx(shattering.brown_noise(points, lags), abs=0.02)
 
 
 def test_input_gradients_are_those_of_each_input_alone() -> None:
     model = network()
     x = images(3)
-    found = gradients.input_gradients(model, x)
+    found = shattering.input_gradients(model, x)
     assert list(found) == list(blocks_of(model))
     assert all(g.shape == x.shape for g in found.values())
-    alone = gradients.input_gradients(model, x[1:2])
+    alone = shattering.input_gradients(model, x[1:2])
     for name, gradient in found.items():
         torch.testing.assert_close(gradient[1:2], alone[name], atol=1e-5, rtol=1e-4)
     moved = x.clone()
     step = 1e-3 * found["layer3.2"][1] / found["layer3.2"][1].norm()
     moved[1] += step
     # Another input's gradient is untouched by this one's value.
-    again = gradients.input_gradients(model, moved)
+    again = shattering.input_gradients(model, moved)
     torch.testing.assert_close(again["layer3.2"][0], found["layer3.2"][0])
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(UserError, match="same everywhere"):
-        gradients.autocorrelation(torch.ones(8, 3), [0, 1])
+        shattering.autocorrelation(torch.ones(8, 3), [0, 1])
     with pytest.raises(UserError, match="circle of 3 points"):
-        gradients.circle(images(1)[0], images(1)[0], 3)
+        shattering.circle(images(1)[0], images(1)[0], 3)
     with pytest.raises(UserError, match="3 images"):
-        gradients.shattering(network(), images(3), 8, [0, 1])
+        shattering.shattering(network(), images(3), 8, [0, 1])
 
 
 def test_plain_nets_shatter_with_depth_and_residual_nets_hold() -> None:
     lags = [0, 1, 2]
     found = {
-        name: gradients.shattering(network(name), images(4, seed=3), 64, lags)
+        name: shattering.shattering(network(name), images(4, seed=3), 64, lags)
         for name in ("plain20-w4", "resnet20-w4", "plain44-w4")
     }
     for rows in found.values():

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from resnet_repro import artifacts, paths, runner
-from resnet_repro.report import plain, render
-from resnet_repro.report.claim_curves import at_chance
+from resnet_repro import paths
+from resnet_repro.paper import artifacts
+from resnet_repro.report import export, render
 from resnet_repro.report.claims import ClaimRow
-from resnet_repro.report.reading import read_frames
+from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.tables import table
-from resnet_repro.report.verdicts import MARGIN
+from resnet_repro.report.verdicts.curves import at_chance
+from resnet_repro.report.verdicts.rule import MARGIN
+from resnet_repro.sweep import plan
 from tests.report_records import Fake, imagenet, write
 
 SHORTCUTS = artifacts.load("shortcuts_cifar").artifact
@@ -68,7 +70,7 @@ def test_options_are_compared_by_every_seed_of_either(tmp_path: Path) -> None:
     # h = 2.306004 * 0.145373 * sqrt(1/3 + 1) = 0.387089
     assert second.result.label == "fails"  # 1.3 - 0.387 > 0.84
     assert third.result.label == "inconclusive"  # 1.033 - 0.387 < 0.84
-    [row] = plain.claims_json([first])
+    [row] = export.claims_json([first])
     assert (row["margin"], row["higher_n"], row["lower_n"]) == (0.84, 3, 3)
 
 
@@ -76,18 +78,18 @@ def test_options_are_compared_by_every_seed_of_either(tmp_path: Path) -> None:
 
 
 def test_without_warm_up_the_rate_is_the_full_one_from_the_first_step(tmp_path: Path) -> None:
-    request = runner.Request(WARMUP, results=tmp_path)
-    with_, without = runner.plan(request, "cpu")
+    request = plan.Request(WARMUP, results=tmp_path)
+    with_, without = plan.plan(request, "cpu")
     assert (with_.run.arm, without.run.arm) == ("resnet110", "resnet110-nowarmup")
     assert with_.run.protocol == without.run.protocol == "paper"
     assert (with_.recipe.warmup_lr, without.recipe.warmup_lr) == (0.01, 0.0)
     # A trainer warms while warmup_lr is above 0.
     assert with_.recipe.learning_rate(0, warming=with_.recipe.warmup_lr > 0) == 0.01
     assert without.recipe.learning_rate(0, warming=without.recipe.warmup_lr > 0) == 0.1
-    specs = [runner.make_spec(p, "0" * 64) for p in (with_, without)]
+    specs = [plan.make_spec(p, "0" * 64) for p in (with_, without)]
     assert specs[0].network == specs[1].network == "resnet110"
     assert specs[0].hash != specs[1].hash
-    assert runner.rerun_command(request, without).endswith(
+    assert plan.rerun_command(request, without).endswith(
         "run warmup110 --arms resnet110-nowarmup --seeds 0 --protocol paper"
     )
 

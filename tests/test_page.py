@@ -15,16 +15,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnet_repro import artifacts, paths
+from resnet_repro import paths
 from resnet_repro.errors import UserError
+from resnet_repro.paper import artifacts
 from resnet_repro.records import schema, store
 from resnet_repro.records.evaluations import Evaluation, write_evaluation
 from resnet_repro.report import page as page_package
+from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.page import run_anchor, texts
 from resnet_repro.report.page.data import script_json
 from resnet_repro.report.page.layers import read_network
 from resnet_repro.report.page.summary import own_values, summarise
-from resnet_repro.report.reading import read_frames
 from resnet_repro.report.tables import table
 from resnet_repro.report.write import update_between_markers, write_report
 from tests.conftest import REPO

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from resnet_repro import artifacts
-from resnet_repro.artifacts import Published
+from resnet_repro.paper import artifacts
+from resnet_repro.paper.artifacts import Published
 from resnet_repro.paper.published import (
     CIFAR_ITERATIONS,
     curve,

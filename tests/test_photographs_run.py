@@ -11,11 +11,11 @@ from typing import Any, cast
 import pytest
 
 from resnet_repro.cli import main
-from resnet_repro.data.image_files import decoder
+from resnet_repro.data.imagefolder.decode import decoder
 from resnet_repro.records.schema import Execution
 from resnet_repro.runtime.distributed import ALONE
+from resnet_repro.sweep.launcher import Event, in_turn
 from resnet_repro.train.job import Job
-from resnet_repro.workers import Event, in_turn
 from tests.photographs import make_imagenette
 
 

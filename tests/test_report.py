@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from resnet_repro import artifacts
-from resnet_repro.artifacts import Arm, Artifact, Claim, Published
 from resnet_repro.errors import UserError
+from resnet_repro.paper import artifacts
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 from resnet_repro.paper.published import published_for
-from resnet_repro.report import plain, render
-from resnet_repro.report.frames import Frames
-from resnet_repro.report.measured import spread
-from resnet_repro.report.reading import read_frames
+from resnet_repro.report import export, render
+from resnet_repro.report.load.frames import Frames
+from resnet_repro.report.load.records import read_frames
+from resnet_repro.report.load.view import make_view
+from resnet_repro.report.statistics import spread
 from resnet_repro.report.tables import Row, comparison, table
-from resnet_repro.report.verdicts import t_quantile
-from resnet_repro.report.view import make_view
+from resnet_repro.report.verdicts.rule import t_quantile
 from resnet_repro.report.write import (
     compare_json,
     compare_rows,
@@ -384,7 +384,7 @@ def test_claims_take_every_seed_that_either_arm_has(tmp_path: Path) -> None:
     # h = 2.570582 * 0.248998 * sqrt(1/3 + 1/4) = 0.488864
     assert claim.result.half_width == pytest.approx(0.488864, abs=1e-5)
     assert render.claims_grid([claim]).rows[0][-1] == "3, 4"
-    [row] = plain.claims_json([claim])
+    [row] = export.claims_json([claim])
     assert (row["higher_n"], row["lower_n"], row["lower_seeds"]) == (3, 4, "0 1 2 7")
 
 
@@ -510,7 +510,7 @@ def sample(tmp_path: Path) -> Frames:
 def test_three_formats_hold_the_same_numbers(tmp_path: Path) -> None:
     found = table(FIG1, sample(tmp_path))
     page, tex = render.markdown(found), render.latex(found)
-    rows = list(csv.DictReader(io.StringIO(plain.csv_text(plain.rows_json(found.rows)))))
+    rows = list(csv.DictReader(io.StringIO(export.csv_text(export.rows_json(found.rows)))))
     # mean of 9.61 and 9.77; standard deviation 0.16 / sqrt(2), variance 0.0128
     # h = 12.706205 * 0.113137 * sqrt(1/2 + 1) = 1.760623
     where = "read off Fig. 1, mean of 50,000-64,000"
@@ -566,7 +566,7 @@ def test_latex_has_booktabs_rules_and_as_many_cells_as_columns(tmp_path: Path) -
 
 
 def test_json_has_numbers_and_nulls(tmp_path: Path) -> None:
-    rows = plain.rows_json(table(TABLE6, sample(tmp_path)).rows)
+    rows = export.rows_json(table(TABLE6, sample(tmp_path)).rows)
     json.dumps(rows, allow_nan=False)
     first = rows[0]
     assert (first["arm"], first["published"], first["recorded"], first["n"]) == (

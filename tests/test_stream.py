@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resnet_repro.data.dataset import Dataset, make_split
-from resnet_repro.data.pixels import Pixels, training_mean
-from resnet_repro.data.stream import epoch_chance
+from resnet_repro.data.in_memory import Pixels, training_mean
+from resnet_repro.data.sampler import epoch_chance
 
 
 def pixels(data: Dataset, **changes: object) -> Pixels:

@@ -17,18 +17,19 @@ import torch
 from matplotlib.figure import Figure
 from torch import nn
 
-from resnet_repro import artifacts, overview
 from resnet_repro.cli import main
 from resnet_repro.errors import UserError
 from resnet_repro.models.construct import construct
 from resnet_repro.models.describe import describe
+from resnet_repro.paper import artifacts
 from resnet_repro.paper.published import published_for
 from resnet_repro.paths import RECORDED
 from resnet_repro.records.counts import find_counts, read_count
-from resnet_repro.report.figures import plotted_digest
-from resnet_repro.report.reading import read_frames
+from resnet_repro.report.load.records import read_frames
+from resnet_repro.report.load.view import make_view
+from resnet_repro.report.plots.style import plotted_digest
 from resnet_repro.report.tables import Row, table
-from resnet_repro.report.view import make_view
+from resnet_repro.sweep import status
 from tests.report_records import Fake, write
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -338,13 +339,13 @@ def test_damaged_counts_are_named(
     assert str(path) in str(error.value)
     said = one_line(capsys, "compare", "table1", "--results-dir", str(results))
     assert "vgg16.json" in said
-    [problem] = overview.verify(results)["problems"]
+    [problem] = status.verify(results)["problems"]
     assert problem["run"] == "counts/vgg16"
     assert says in problem["problem"]
 
 
 def test_verify_counts_the_counts(results: Path) -> None:
-    found = overview.verify(results)
+    found = status.verify(results)
     assert found == {"records": len(find_counts(RECORDED)), "problems": []}
 
 

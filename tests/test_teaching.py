@@ -8,22 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from resnet_repro import artifacts, runner
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
-from resnet_repro.evaluate.lesions import Lesions
+from resnet_repro.evaluate.probes.lesions import Lesions
 from resnet_repro.evaluate.single_view import single_view_error
+from resnet_repro.notebook import RATE, exercise, lesioned, show, train_on_digits, training_error
+from resnet_repro.paper import artifacts
 from resnet_repro.records import schema, store
-from resnet_repro.report.figures import new_figure, style
+from resnet_repro.report.plots.style import new_figure, style
 from resnet_repro.runtime.device import choose
-from resnet_repro.teaching import (
-    RATE,
-    exercise,
-    lesioned,
-    show,
-    train_on_digits,
-    training_error,
-)
+from resnet_repro.sweep import plan
 from resnet_repro.train.trainer import Trainer
 from tests.training_jobs import pixels_of
 
@@ -36,17 +30,17 @@ def test_it_trains_as_a_recorded_run_does(tmp_path: Path) -> None:
     trained = train_on_digits(NETWORK, iterations=64, seed=3)
     artifact = artifacts.load("demo").artifact
     arm = artifacts.Arm(NETWORK, NETWORK, dataset="digits")
-    request = runner.Request(
+    request = plan.Request(
         dataclasses.replace(artifact, arms=(arm,), claims=()),
         seeds=(3,),
         iterations=64,
         changes=(("lr", str(RATE)),),
         results=tmp_path / "results",
     )
-    settings = runner.Settings(
+    settings = plan.Settings(
         choose("cpu", "fp32"), data_root=None, cache=tmp_path / "cache", results=request.results
     )
-    (run,) = runner.execute(request, settings, lambda event: None)
+    (run,) = plan.execute(request, settings, lambda event: None)
     rows = store.read_table(run.folder(request.results) / "metrics.csv", schema.METRICS)
     recorded = {int(row["iteration"]): row for row in rows}
     for row in trained.rows:

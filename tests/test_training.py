@@ -18,10 +18,10 @@ import torch.nn.functional as F
 
 from resnet_repro import kernels
 from resnet_repro.data.dataset import Dataset
-from resnet_repro.data.pixels import Pixels
+from resnet_repro.data.in_memory import Pixels
 from resnet_repro.data.source import statistics_chunks
 from resnet_repro.errors import UserError
-from resnet_repro.evaluate.layers import layer_responses, response_layers
+from resnet_repro.evaluate.layer_responses import layer_responses, response_layers
 from resnet_repro.evaluate.single_view import averaged_statistics, single_view_error
 from resnet_repro.models import build
 from resnet_repro.records import store

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnet_repro.artifacts import Published
+from resnet_repro.paper.artifacts import Published
 from resnet_repro.paper.published import PublishedValue, published_for
-from resnet_repro.report.verdicts import (
+from resnet_repro.report.verdicts.rule import (
     Outcome,
     compare,
     half_width,

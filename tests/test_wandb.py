@@ -13,7 +13,7 @@ import pytest
 
 from resnet_repro.cli import main
 from resnet_repro.data.dataset import Dataset
-from resnet_repro.mirror import mirrored, run_id
+from resnet_repro.train.loggers import mirrored, run_id
 from resnet_repro.train.loop import Stopped, Watch, train
 from tests.conftest import REPO, environment
 from tests.training_jobs import read_rows, smoke_job

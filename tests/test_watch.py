@@ -29,14 +29,13 @@ from rich.cells import cell_len
 from rich.color import Color
 from rich.console import Console
 
-from resnet_repro import artifacts, display, runner, watch_display
+from resnet_repro import display
 from resnet_repro.cli import main
 from resnet_repro.cli.watching import find
 from resnet_repro.display import CurveDisplay
 from resnet_repro.errors import UserError
-from resnet_repro.records import schema, store
-from resnet_repro.watch_display import PAPER, TEST, TRAIN, WatchDisplay, draws, picture
-from resnet_repro.watching import (
+from resnet_repro.monitor import terminal as watch_display
+from resnet_repro.monitor.snapshot import (
     Paper,
     Seen,
     follow,
@@ -47,7 +46,11 @@ from resnet_repro.watching import (
     plain_line,
     same_part,
 )
-from resnet_repro.workers import Event
+from resnet_repro.monitor.terminal import PAPER, TEST, TRAIN, WatchDisplay, draws, picture
+from resnet_repro.paper import artifacts
+from resnet_repro.records import schema, store
+from resnet_repro.sweep import plan
+from resnet_repro.sweep.launcher import Event
 from tests.conftest import REPO, environment
 from tests.report_records import Fake, write
 
@@ -489,8 +492,8 @@ def test_a_terminal_that_cannot_hold_a_picture_gets_lines() -> None:
 
 def test_a_record_that_cannot_be_shown_stops_no_training(tmp_path: Path) -> None:
     demo = artifacts.load("demo").artifact
-    request = runner.Request(demo, ("plain20-w8",), results=tmp_path)
-    planned = runner.plan(request, "cpu")
+    request = plan.Request(demo, ("plain20-w8",), results=tmp_path)
+    planned = plan.plan(request, "cpu")
     console = plain_console()
     with CurveDisplay(planned, tmp_path, console) as display:
         display(Event(planned[0].run, "step", 1))  # there is no record
@@ -514,8 +517,8 @@ def test_whatever_a_picture_raises_stops_no_training(
         raise error
 
     monkeypatch.setattr(*place, fail)
-    request = runner.Request(artifacts.load("fig6").artifact, ("resnet20",), results=tmp_path)
-    planned = runner.plan(request, "cpu")
+    request = plan.Request(artifacts.load("fig6").artifact, ("resnet20",), results=tmp_path)
+    planned = plan.plan(request, "cpu")
     run = planned[0].run
     under_way(tmp_path, Fake(run.arm, protocol=run.protocol))
     file = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")

@@ -6,12 +6,12 @@ import csv
 import dataclasses
 from pathlib import Path
 
-from resnet_repro.artifacts import Arm
 from resnet_repro.data.dataset import Dataset
-from resnet_repro.data.pixels import Pixels
+from resnet_repro.data.in_memory import Pixels
+from resnet_repro.paper.artifacts import Arm
 from resnet_repro.records.schema import RunId
-from resnet_repro.runner import Planned, make_spec
 from resnet_repro.runtime.device import choose
+from resnet_repro.sweep.plan import Planned, make_spec
 from resnet_repro.train.job import Job
 from resnet_repro.train.recipe import PROTOCOLS
 from resnet_repro.train.trainer import Trainer

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from resnet_repro import overview, paths
+from resnet_repro import paths
 from resnet_repro.cli.options import (
     AsJson,
     DataRoot,
@@ -19,6 +19,7 @@ from resnet_repro.cli.options import (
 from resnet_repro.display import artifact_rows, print_rows, stage_rows, status_rows
 from resnet_repro.errors import UserError
 from resnet_repro.records.files import write_atomic
+from resnet_repro.sweep import status as overview
 
 
 def list_command(results_dir: Results = paths.LOCAL, as_json: AsJson = False) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from resnet_repro import artifacts, overview, paths, runner
+from resnet_repro import paths
 from resnet_repro.cli.options import (
     CACHE,
     Cache,
@@ -26,6 +26,8 @@ from resnet_repro.cli.options import (
 )
 from resnet_repro.display import CurveDisplay, RunDisplay, plan_rows, print_rows
 from resnet_repro.errors import UserError
+from resnet_repro.paper import artifacts
+from resnet_repro.sweep import plan, status
 
 Switch = Literal["auto", "on", "off"]
 
@@ -94,7 +96,7 @@ def run(
     if as_json and not dry_run:
         raise UserError("--json goes with --dry-run here; `compare --json` prints results")
     experiment = artifacts.load(artifact)
-    request = runner.Request(
+    request = plan.Request(
         experiment.artifact,
         tuple(name for name in arms.split(",") if name),
         tuple(whole(text, "--seeds") for text in seeds.split(",")),
@@ -104,16 +106,16 @@ def run(
         dataset,
         results_dir,
     )
-    from resnet_repro.mirror import require_wandb
     from resnet_repro.runtime.device import choose
     from resnet_repro.runtime.distributed import joined
+    from resnet_repro.train.loggers import require_wandb
 
     if wandb != "disabled":
         require_wandb()
     with joined(device) as world:
 
-        def chosen() -> runner.Settings:
-            return runner.Settings(
+        def chosen() -> plan.Settings:
+            return plan.Settings(
                 device=choose(
                     device,
                     precision,
@@ -122,7 +124,7 @@ def run(
                     graph=graph,
                     parts=accumulate,
                     workers=workers,
-                    photographs=runner.of_photographs(experiment.artifact),
+                    photographs=plan.of_photographs(experiment.artifact),
                 ),
                 data_root=data_root,
                 cache=cache_dir,
@@ -138,10 +140,10 @@ def run(
         agreed = replace(settings.device, precision=first.precision, kernels=first.kernels)
         settings = replace(settings, device=agreed)
         out = console() if world.first else Console(quiet=True)
-        planned = world.first_does(lambda: runner.plan(request, settings.device.kind))
+        planned = world.first_does(lambda: plan.plan(request, settings.device.kind))
         if as_json:
             if world.first:
-                print_json(overview.plan_json(planned))
+                print_json(status.plan_json(planned))
             return
         print_rows(out, "Plan", *plan_rows(planned))
         if dry_run:
@@ -150,7 +152,7 @@ def run(
         with (
             CurveDisplay(planned, results_dir, out) if watch else RunDisplay(planned, out)
         ) as display:
-            ends = runner.execute(request, settings, display, display.say, world)
+            ends = plan.execute(request, settings, display, display.say, world)
     if world.first:
         _summary(out, ends, artifact, results_dir, figures_dir or results_dir / "figures")
     bad = [end for end in ends.values() if end in ("busy", "failed", "stopped")]
@@ -158,7 +160,7 @@ def run(
         raise typer.Exit(130 if "stopped" in bad else 1)
 
 
-def _hint(out: Console, planned: Sequence[runner.Planned], device: str) -> None:
+def _hint(out: Console, planned: Sequence[plan.Planned], device: str) -> None:
     """Where a time is unknown: how to make it known."""
     if any(p.seconds is None and p.state in ("missing", "partial") for p in planned):
         out.print(

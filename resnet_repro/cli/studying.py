@@ -24,7 +24,7 @@ def study(
     as_json: AsJson = False,
 ) -> None:
     """Study recorded networks, block by block, and file what is found beside them."""
-    from resnet_repro import study_command as command
+    from resnet_repro.evaluate.probes import run as command
     from resnet_repro.runtime.device import choose
 
     chosen = choose(device, "fp32", kernels="off", compile="off", graph="off")

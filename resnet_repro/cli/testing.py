@@ -84,8 +84,8 @@ def evaluate(
     arch, weights = arch or [], weights or []
     if len(arch) != len(weights):
         raise UserError(f"{len(arch)} --arch and {len(weights)} --weights: give one for each")
-    from resnet_repro import evaluation_command as command
     from resnet_repro import evaluation_display as shown
+    from resnet_repro.evaluate.imagenet import run as command
     from resnet_repro.runtime.device import choose
 
     request = command.Request(

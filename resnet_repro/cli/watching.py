@@ -11,10 +11,10 @@ import typer
 from resnet_repro import paths
 from resnet_repro.cli.options import Results, console
 from resnet_repro.errors import UserError
+from resnet_repro.monitor.snapshot import ending, follow, heard, under_way
+from resnet_repro.monitor.terminal import WatchDisplay
 from resnet_repro.records import store
 from resnet_repro.records.schema import RunId
-from resnet_repro.watch_display import WatchDisplay
-from resnet_repro.watching import ending, follow, heard, under_way
 
 
 def watch(

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, overload
 
-from resnet_repro.data import cifar10, digits, image_folder
+from resnet_repro.data import cifar10, digits
 from resnet_repro.data.dataset import Dataset
-from resnet_repro.data.image_folder import ImageFolder
+from resnet_repro.data.imagefolder import listing
+from resnet_repro.data.imagefolder.listing import ImageFolder
 from resnet_repro.errors import UserError
 
 # Dataset.digest of the published copies: what `verify` expects.
@@ -33,7 +34,7 @@ _LOADERS: dict[str, Callable[[Path | None], Dataset]] = {
     "digits": lambda root: digits.load(),
 }
 
-NAMES: tuple[str, ...] = (*_LOADERS, *image_folder.NAMES)
+NAMES: tuple[str, ...] = (*_LOADERS, *listing.NAMES)
 
 
 @overload
@@ -60,8 +61,8 @@ def load(
     say: is told when ImageNet's archives are unpacked.
     Raises UserError for an unknown name, and when the data are missing or damaged.
     """
-    if name in image_folder.NAMES:
-        return image_folder.load(name, root, say=say)
+    if name in listing.NAMES:
+        return listing.load(name, root, say=say)
     if name not in _LOADERS:
         raise UserError(f"unknown data set {name!r}: the known ones are {', '.join(NAMES)}")
     return _LOADERS[name](root)

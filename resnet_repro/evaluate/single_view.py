@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_repro.data.pixels import Pixels
+from resnet_repro.data.in_memory import Pixels
 from resnet_repro.data.source import Source
 from resnet_repro.models.batch_norm import ghost_layers
 

@@ -15,7 +15,7 @@ from importlib import resources
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
-from resnet_repro.artifacts import Published
+from resnet_repro.paper.artifacts import Published
 from resnet_repro.records.metrics import ERRORS
 
 if TYPE_CHECKING:  # slow to import, and scripts that declare an artifact need only numbers

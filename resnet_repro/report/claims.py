@@ -8,20 +8,13 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resnet_repro.artifacts import Arm, Artifact, Claim
+from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 from resnet_repro.paper.published import PublishedValue, table_values
 from resnet_repro.records.metrics import COUNTED
-from resnet_repro.report.claim_curves import (
-    Curves,
-    Key,
-    Run,
-    mean_of,
-    past_chance,
-    row_means,
-    shared_rows,
-    smallest_ratio,
-)
-from resnet_repro.report.claim_verdicts import (
+from resnet_repro.report.load.evaluations import unevaluated
+from resnet_repro.report.load.frames import Frames, sort_protocols
+from resnet_repro.report.statistics import POOLED, counts, family, spread
+from resnet_repro.report.verdicts.claims import (
     ClaimResult,
     claim_counted,
     claim_higher,
@@ -31,10 +24,17 @@ from resnet_repro.report.claim_verdicts import (
     number_half_width,
     own_half_width,
 )
-from resnet_repro.report.evaluated import unevaluated
-from resnet_repro.report.frames import Frames, sort_protocols
-from resnet_repro.report.measured import POOLED, counts, family, spread
-from resnet_repro.report.verdicts import half_width, pooled_std
+from resnet_repro.report.verdicts.curves import (
+    Curves,
+    Key,
+    Run,
+    mean_of,
+    past_chance,
+    row_means,
+    shared_rows,
+    smallest_ratio,
+)
+from resnet_repro.report.verdicts.rule import half_width, pooled_std
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from resnet_repro.artifacts import Artifact
+from resnet_repro.paper.artifacts import Artifact
 from resnet_repro.records.metrics import EVALUATED
 from resnet_repro.records.schema import RunId
-from resnet_repro.report.evaluated import (
+from resnet_repro.report.load.evaluations import (
     CROPS,
     below,
     evaluate_command,
     evaluations_wanted,
     unevaluated,
 )
-from resnet_repro.report.frames import Frames
+from resnet_repro.report.load.frames import Frames
 
 
 def lacking_evaluations(artifact: Artifact, frames: Frames) -> list[tuple[RunId, str]]:

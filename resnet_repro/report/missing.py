@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resnet_repro.artifacts import Arm, Artifact
+from resnet_repro.paper.artifacts import Arm, Artifact
 from resnet_repro.paper.published import BATCHES, ITERATIONS, published_for
 from resnet_repro.records.schema import RunId
-from resnet_repro.report.frames import Frames
 from resnet_repro.report.lacking import lacking_evaluations
-from resnet_repro.report.pace import seconds_per_image
+from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.render import Grid
+from resnet_repro.report.throughput import seconds_per_image
 
 PAPER = "paper"
 PROTOCOLS = (PAPER, "imagenette")  # whose runs are to be recorded; a demo is anybody's own

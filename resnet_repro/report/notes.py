@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from resnet_repro.artifacts import Artifact
+from resnet_repro.paper.artifacts import Artifact
 from resnet_repro.paper.published import ITERATIONS, LAST_STAGE
 from resnet_repro.records.metrics import METRICS
-from resnet_repro.report.claim_curves import CHANCE_NOISE, CLASSES, at_chance
 from resnet_repro.report.claims import ClaimRow
-from resnet_repro.report.evaluated import evaluations_wanted
-from resnet_repro.report.frames import Frames, sort_protocols
-from resnet_repro.report.joint import LEVEL
 from resnet_repro.report.lacking import lacking_evaluations
-from resnet_repro.report.verdicts import MARGIN, Spread
-from resnet_repro.report.view import arms_shown
+from resnet_repro.report.load.evaluations import evaluations_wanted
+from resnet_repro.report.load.frames import Frames, sort_protocols
+from resnet_repro.report.load.view import arms_shown
+from resnet_repro.report.verdicts.curves import CHANCE_NOISE, CLASSES, at_chance
+from resnet_repro.report.verdicts.joint import LEVEL
+from resnet_repro.report.verdicts.rule import MARGIN, Spread
 
 IMAGE_DATA = ("imagenet", "imagenette", "image-folder")  # tested on a crop of a larger image
 

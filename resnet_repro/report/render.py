@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from resnet_repro.paper.published import PublishedValue
 from resnet_repro.records.metrics import COUNTED, METRICS
 from resnet_repro.report.claims import ClaimRow
-from resnet_repro.report.joint import Joint
 from resnet_repro.report.notes import IMAGE_DATA, degrees_text
 from resnet_repro.report.tables import Row, SideBySide, Table
-from resnet_repro.report.verdicts import Comparison
+from resnet_repro.report.verdicts.joint import Joint
+from resnet_repro.report.verdicts.rule import Comparison
 
 
 def metric_words(metric: str, dataset: str) -> str:

@@ -12,17 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from resnet_repro import artifacts
-from resnet_repro.artifacts import Artifact
+from resnet_repro.paper import artifacts
+from resnet_repro.paper.artifacts import Artifact
 from resnet_repro.records.evaluations import DENSE
 from resnet_repro.records.metrics import COUNTED
 from resnet_repro.records.schema import RunId
 from resnet_repro.report import render
 from resnet_repro.report.claims import ClaimRow
-from resnet_repro.report.copies import NOTE, TITLE, Reported, copies_grid, reported
-from resnet_repro.report.evaluated import CROPS, below, evaluate_command, evaluations_wanted
-from resnet_repro.report.first_rows import first_grid, first_lines, first_rows, first_words
-from resnet_repro.report.frames import Frames
+from resnet_repro.report.load.evaluations import CROPS, below, evaluate_command, evaluations_wanted
+from resnet_repro.report.load.frames import Frames
+from resnet_repro.report.load.view import arms_shown
 from resnet_repro.report.missing import (
     NOT_MEASURED,
     PROTOCOLS,
@@ -30,10 +29,28 @@ from resnet_repro.report.missing import (
     missing_grid,
     missing_runs,
 )
-from resnet_repro.report.prediction import FULL, QUARTER, agreement, prediction_grid, predictions
 from resnet_repro.report.render import Grid
+from resnet_repro.report.sections.error_at_first_drop import (
+    first_grid,
+    first_lines,
+    first_rows,
+    first_words,
+)
+from resnet_repro.report.sections.other_reproductions import (
+    NOTE,
+    TITLE,
+    Reported,
+    copies_grid,
+    reported,
+)
+from resnet_repro.report.sections.short_vs_full import (
+    FULL,
+    QUARTER,
+    agreement,
+    prediction_grid,
+    predictions,
+)
 from resnet_repro.report.tables import Row, Table, table
-from resnet_repro.report.view import arms_shown
 
 HEAD = """# Results
 

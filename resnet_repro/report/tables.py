@@ -8,14 +8,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from resnet_repro.artifacts import Arm, Artifact, Published
+from resnet_repro.paper.artifacts import Arm, Artifact, Published
 from resnet_repro.paper.published import PublishedValue, published_for, table_values
 from resnet_repro.records.metrics import COUNTED, ERRORS, METRICS
 from resnet_repro.report.claims import ClaimRow, claim_rows
-from resnet_repro.report.frames import Frames, sort_protocols
-from resnet_repro.report.joint import Difference, Joint, joint_test
-from resnet_repro.report.measured import POOLED, counts, family, spread
-from resnet_repro.report.measured import outcomes as outcomes  # others take it from here
+from resnet_repro.report.load.frames import Frames, sort_protocols
+from resnet_repro.report.load.view import arms_shown
 from resnet_repro.report.notes import (
     caption,
     counted_caption,
@@ -23,7 +21,10 @@ from resnet_repro.report.notes import (
     evaluation_notes,
     notes,
 )
-from resnet_repro.report.verdicts import (
+from resnet_repro.report.statistics import POOLED, counts, family, spread
+from resnet_repro.report.statistics import outcomes as outcomes  # others take it from here
+from resnet_repro.report.verdicts.joint import Difference, Joint, joint_test
+from resnet_repro.report.verdicts.rule import (
     JUDGED,
     Comparison,
     Outcome,
@@ -32,7 +33,6 @@ from resnet_repro.report.verdicts import (
     judge_exact,
     summarise,
 )
-from resnet_repro.report.view import arms_shown
 
 ENSEMBLE = "ensemble"  # stands for one that was not evaluated yet
 

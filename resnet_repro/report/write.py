@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from resnet_repro import artifacts
 from resnet_repro.errors import UserError
+from resnet_repro.paper import artifacts
 from resnet_repro.records.files import read_text, write_atomic
-from resnet_repro.report import figures, plain, render
-from resnet_repro.report.copies import copies_texts
-from resnet_repro.report.frames import Frames
-from resnet_repro.report.joint import Joint
-from resnet_repro.report.pace import pace
+from resnet_repro.report import export, render
+from resnet_repro.report.load.frames import Frames
+from resnet_repro.report.load.records import read_frames
+from resnet_repro.report.load.view import make_view
 from resnet_repro.report.page import write_page
-from resnet_repro.report.reading import read_frames
+from resnet_repro.report.plots import style
 from resnet_repro.report.results_page import results_page as page_text
+from resnet_repro.report.sections.other_reproductions import copies_texts
 from resnet_repro.report.tables import SideBySide, Table, comparison, table, table_joint
-from resnet_repro.report.view import make_view
+from resnet_repro.report.throughput import pace
+from resnet_repro.report.verdicts.joint import Joint
 
 README_TABLES = ("table6",)
 COPIES_BESIDE = "table6"  # the artifact that the table of public copies goes with
@@ -54,10 +55,10 @@ def write_report(
         written += write_tables(found, tables_dir)
         if name == COPIES_BESIDE:
             written += _write_texts(copies_texts(frames), tables_dir)
-        with figures.style():
+        with style.style():
             figure = experiment.draw(view)
-        drawn = figures.save(
-            figure, figures_dir, experiment.artifact.stem, figures.plotted_digest(view)
+        drawn = style.save(
+            figure, figures_dir, experiment.artifact.stem, style.plotted_digest(view)
         )
         written += drawn
         shown.append((found, drawn[0]))
@@ -90,11 +91,11 @@ def write_tables(found: Table, folder: Path) -> list[Path]:
     name = found.artifact.name
     texts = {
         f"{name}.md": render.markdown(found),
-        f"{name}.csv": plain.csv_text(plain.rows_json(found.rows)),
+        f"{name}.csv": export.csv_text(export.rows_json(found.rows)),
         f"{name}.tex": render.latex(found),
     }
     if found.claims:
-        texts[f"{name}_claims.csv"] = plain.csv_text(plain.claims_json(found.claims))
+        texts[f"{name}_claims.csv"] = export.csv_text(export.claims_json(found.claims))
     return _write_texts(texts, folder)
 
 
@@ -129,8 +130,8 @@ def compare_json(name: str, recorded_dir: Path, local_dir: Path) -> dict[str, An
     """The same as plain values; the user's own are named yours, yours_std, yours_verdict ..."""
     both, joints = _both(name, recorded_dir, local_dir)
     return {
-        "rows": plain.side_by_side_json(both),
-        "joint": {whose: plain.joint_json(joint) for whose, joint in joints},
+        "rows": export.side_by_side_json(both),
+        "joint": {whose: export.joint_json(joint) for whose, joint in joints},
     }
 
 

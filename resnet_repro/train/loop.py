@@ -17,7 +17,7 @@ from resnet_repro.records import provenance, schema, store
 from resnet_repro.runtime.compilation import compiling
 from resnet_repro.runtime.device import computing, followed
 from resnet_repro.runtime.distributed import ALONE, World
-from resnet_repro.train import checkpoint, recording
+from resnet_repro.train import checkpoint, recorder
 from resnet_repro.train.job import Job, Progress
 from resnet_repro.train.sources import Data
 from resnet_repro.train.trainer import Trainer
@@ -108,14 +108,14 @@ def _begin(job: Job, stack: contextlib.ExitStack) -> schema.Result | None:
 def _train(job: Job, data: Data, trainer: Trainer, watch: Watch) -> schema.Result:
     first = trainer.world.first
     progress = _resume(job, trainer, watch)
-    execution = recording.execution(job, progress, trainer, data)
+    execution = recorder.execution(job, progress, trainer, data)
     if first:
         store.write_spec(job.folder, job.run, job.spec)
         store.write_execution(job.folder, execution)
     watch.begin(execution)
     watch.step(progress.iteration)
     status = _steps(job, trainer, progress, watch)
-    result = recording.finish(job, trainer, data, progress, execution, status, watch.say)
+    result = recorder.finish(job, trainer, data, progress, execution, status, watch.say)
     if first:
         checkpoint.clear(job.checkpoints)
     watch.end(result)
@@ -219,7 +219,7 @@ def _measure(
     }
     progress.metrics.append(row)
     if trainer.world.first:
-        recording.write_tables(job, progress)
+        recorder.write_tables(job, progress)
     return row
 
 
@@ -231,7 +231,7 @@ def _save(job: Job, trainer: Trainer, progress: Progress) -> None:
         "trainer": plain,
         "progress": dataclasses.asdict(progress),
         "hash": job.spec.hash,
-        "sitting": recording.sitting(job),
+        "sitting": recorder.sitting(job),
     }
     checkpoint.save(job.checkpoints, checkpoint.Checkpoint(progress.iteration, tensors, rest))
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from resnet_repro.data import image_folder, load
+from resnet_repro.data import load
 from resnet_repro.data.dataset import Dataset
-from resnet_repro.data.image_folder import ImageFolder
-from resnet_repro.data.image_statistics import Corrupt, Statistics, examine
-from resnet_repro.data.image_stream import ImageStream
-from resnet_repro.data.pixels import Pixels
+from resnet_repro.data.imagefolder import listing
+from resnet_repro.data.imagefolder.listing import ImageFolder
+from resnet_repro.data.imagefolder.loader import ImageStream
+from resnet_repro.data.imagefolder.statistics import Corrupt, Statistics, examine
+from resnet_repro.data.in_memory import Pixels
 from resnet_repro.data.source import Source
 from resnet_repro.errors import UserError
 from resnet_repro.runtime.device import Device
@@ -57,11 +58,11 @@ def load_data(name: str, recipe: Recipe, reading: Reading, world: World = ALONE)
     their own root. Raises UserError when the data are missing, damaged, or of another kind than
     the recipe's.
     """
-    photographs = name in image_folder.NAMES
+    photographs = name in listing.NAMES
     if photographs != isinstance(recipe, ImageRecipe):
         raise UserError(
             f"{name} does not fit the network: CIFAR networks train on cifar10 and digits, "
-            f"ImageNet networks on {', '.join(image_folder.NAMES)}"
+            f"ImageNet networks on {', '.join(listing.NAMES)}"
         )
     if not isinstance(recipe, ImageRecipe):
         found = load(name, reading.root)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from resnet_repro.data.pixels import Pixels
+from resnet_repro.data.in_memory import Pixels
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.single_view import (
     CapturedView,

@@ -22,7 +22,7 @@ from resnet_repro.paths import RECORDED
 from resnet_repro.records import schema, store
 from resnet_repro.records.files import write_atomic
 from resnet_repro.records.metrics import METRICS
-from resnet_repro.report.frames import LABELS, Frames
+from resnet_repro.report.load.frames import LABELS, Frames
 from resnet_repro.report.page import drawings, layers, sections, summary, texts
 from resnet_repro.report.page.charts import artifact_charts, run_charts
 from resnet_repro.report.page.data import read_data, script_json

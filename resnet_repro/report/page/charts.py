@@ -11,13 +11,13 @@ from typing import Any
 
 from matplotlib.colors import to_hex
 
-from resnet_repro.artifacts import Arm
+from resnet_repro.paper.artifacts import Arm
 from resnet_repro.paper.published import FIGURES, ITERATIONS, curve, curve_name, layer_std
 from resnet_repro.records.metrics import STUDIED
-from resnet_repro.report.figures import RGB, arm_colours, arm_label, colour, palette
-from resnet_repro.report.frames import Frames
+from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.page.data import Data
 from resnet_repro.report.page.points import Chart, Tag, bars, empty_chart, values
+from resnet_repro.report.plots.style import RGB, arm_colours, arm_label, colour, palette
 from resnet_repro.report.tables import Table
 
 # What every chart of curves lets a reader switch off beside its arms.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from resnet_repro.report.frames import LABELS, Frames
+from resnet_repro.report.load.frames import LABELS, Frames
 
 TABLES = ("metrics", "gradients", "layers")
 

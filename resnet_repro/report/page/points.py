@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.colors import to_hex
 
 from resnet_repro.records.metrics import METRICS
-from resnet_repro.report.figures import palette
+from resnet_repro.report.plots.style import palette
 from resnet_repro.report.tables import Row, Table
 
 Chart = dict[str, Any]

@@ -10,8 +10,8 @@ from typing import Any
 
 from resnet_repro.records import store
 from resnet_repro.records.evaluations import find_evaluations, read_evaluation
-from resnet_repro.report.figures import network_label
 from resnet_repro.report.page.sections import run_anchor
+from resnet_repro.report.plots.style import network_label
 
 TOLD = ("spec.json", "execution.json", "result.json")  # not in a result's list of files
 

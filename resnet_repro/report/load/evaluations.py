@@ -1,0 +1,140 @@
+"""Evaluations as the report's tables hold them: of runs, and of ensembles, which are no run's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from resnet_repro.errors import UserError
+from resnet_repro.paper.artifacts import Artifact
+from resnet_repro.records import store
+from resnet_repro.records.evaluations import (
+    CENTER,
+    DENSE,
+    STUDIES,
+    TEN_CROP,
+    Evaluation,
+    read_ensembles,
+    read_evaluations,
+)
+from resnet_repro.records.metrics import EVALUATED
+from resnet_repro.records.schema import RunId
+
+ENSEMBLES = (
+    "dataset",
+    "name",
+    "members",
+    "protocol",
+    "top1_error",
+    "top5_error",
+    "settings",
+    "file",
+)
+CROPS = {CENTER: "center", TEN_CROP: "10", DENSE: "dense"}  # how the command names them
+
+
+def unevaluated(run: dict[str, Any], metric: str) -> bool:
+    """Whether a run lacks that metric because nobody measured it.
+
+    That is of evaluations still to come, and of the weights' norms, which recipe version 1 did
+    not record. One that diverged has nothing to evaluate, and lacks it for that.
+    """
+    later = metric in EVALUATED or metric == "gradient_norm"
+    return later and run["status"] == "done" and math.isnan(run[metric])
+
+
+def record_evaluations(record: store.Record) -> list[Evaluation]:
+    """A record's evaluations. Raises UserError for one that was made from another spec."""
+    found = read_evaluations(record.folder)
+    for evaluation in found:
+        if evaluation.spec_hash != record.spec.hash:
+            raise UserError(
+                f"{record.folder}: its evaluation '{evaluation.name}' was made from another spec: "
+                "remove it and evaluate the run again"
+            )
+    return found
+
+
+def errors_of(evaluations: Sequence[Evaluation]) -> dict[str, float]:
+    """What one run's evaluations measured, errors in %; NaN for those nobody made."""
+    found = {e.name: e for e in evaluations}
+    return {
+        name: found[m.evaluation].number(m.value) if m.evaluation in found else math.nan
+        for name, m in EVALUATED.items()
+    }
+
+
+def ensembles_frame(results_dirs: Sequence[Path]) -> pd.DataFrame:
+    """Every ensemble below the folders, a row each; of one name the first folder's."""
+    rows: dict[tuple[str, str], dict[str, object]] = {}
+    for results in results_dirs:
+        for dataset, path, e in read_ensembles(results):
+            rows.setdefault(
+                (dataset, e.name),
+                {
+                    "dataset": dataset,
+                    "name": e.name,
+                    "members": ", ".join(e.members),
+                    "protocol": "+".join(sorted({_protocol(m) for m in e.members} - {""})),
+                    "top1_error": e.number("top1_error"),
+                    "top5_error": e.number("top5_error"),
+                    "settings": settings_words(e),
+                    "file": str(path),
+                },
+            )
+    return pd.DataFrame(list(rows.values()), columns=list(ENSEMBLES))
+
+
+def _protocol(member: str) -> str:
+    """Of a member named as arm/protocol/seedK; empty for weights that are no run's."""
+    parts = member.split("/")
+    return parts[-2] if len(parts) >= 3 and parts[-1].startswith("seed") else ""
+
+
+def settings_words(evaluation: Evaluation) -> str:
+    """An evaluation's settings in one line, those that a reader needs to compare it."""
+    told = evaluation.settings
+    sizes = told.get("sizes")
+    images, circles = told.get("images", ""), told.get("circles", "")
+    parts = {
+        "images": images,
+        "circles": circles,
+        "shorter side": ", ".join(map(str, sizes)) if isinstance(sizes, list) else "",
+        "crop": told.get("crop", ""),
+        "BN statistics": told.get("bn", ""),
+        "images left out": told.get("left_out", ""),
+    }
+    return "; ".join(f"{name} {value}" for name, value in parts.items() if value != "")
+
+
+def below(run: RunId) -> str:
+    """A run's folder as a command to a reader names it; RESULTS is the folder of all."""
+    return f"RESULTS/{run}"
+
+
+def evaluate_command(runs: Sequence[str], evaluation: str) -> str:
+    """What evaluates runs, given by their folders; several are an ensemble.
+
+    Of a study each is one by itself.
+    """
+    words = " ".join(f"--run {run}" for run in runs)
+    if evaluation not in CROPS:
+        return f"python -m resnet_repro study {evaluation} {words}"
+    return f"python -m resnet_repro evaluate {words} --crops {CROPS[evaluation]}"
+
+
+def evaluations_wanted(artifact: Artifact) -> tuple[str, ...]:
+    """The evaluations that an artifact's metrics come from, each once."""
+    if artifact.ensemble:
+        return (DENSE,)
+    metrics = [p.metric for p in artifact.published] + [c.metric for c in artifact.claims]
+    return tuple(dict.fromkeys(EVALUATED[m].evaluation for m in metrics if m in EVALUATED))
+
+
+def studies_wanted(artifact: Artifact) -> tuple[str, ...]:
+    """The studies among them: an artifact that wants some shows runs that have them all."""
+    return tuple(name for name in evaluations_wanted(artifact) if name in STUDIES)

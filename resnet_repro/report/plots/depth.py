@@ -1,0 +1,131 @@
+"""Error against depth and against parameters: Table 6 as a picture."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
+
+from resnet_repro.paper.published import PublishedValue, published_for
+from resnet_repro.report.load.view import View
+from resnet_repro.report.plots.style import finish, new_figure, palette, style, view_caption
+from resnet_repro.report.statistics import outcomes, spread
+from resnet_repro.report.verdicts.rule import summarise, t_quantile
+
+PUBLISHED, RECORDED, EACH = "published", "recorded, mean of the final iterates", "each seed"
+
+
+@dataclass(frozen=True)
+class _Point:
+    """An arm: layers, parameters in millions, the paper's test error and ours, in %."""
+
+    depth: int
+    parameters: float
+    published: PublishedValue
+    seeds: tuple[float, ...]
+    mean: float | None
+    half_width: float | None  # of the 95 % interval of our mean
+
+
+def error_by_size(view: View) -> Figure:
+    """Final test error against depth and parameters, with the 95 % interval of our means.
+
+    The spread between seeds behind it is pooled over the arms shown, and the paper's own runs
+    under the paper's protocol; without any there is no interval. The bar at a published mean is
+    its printed standard deviation.
+    """
+    points = [_point(view, arm.name) for arm in view.artifact.arms]
+    shown = [p.half_width for p in points if p.half_width is not None]
+    ours = "95 % interval of our mean" if shown else "none at our means, for want of seeds"
+    extra = [f"Bars: {ours}; at a published mean, its printed standard deviation."]
+    with style():
+        figure, axes = new_figure(8.8, 4.4, 2)
+        _draw(axes[0], points, [float(p.depth) for p in points], [str(p.depth) for p in points])
+        axes[0].set_xlabel("layers")
+        axes[0].set_ylabel("test error, %")
+        sizes = [p.parameters for p in points]
+        _draw(axes[1], points, sizes, [p.text for p in _printed_sizes(view)])
+        axes[1].set_xlabel("parameters, millions")
+        axes[1].sharey(axes[0])
+        axes[1].tick_params(axis="x", rotation=60)  # 0.66 and 0.85 stand close together
+        named = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
+        keys = [named[label] for label in (PUBLISHED, RECORDED, EACH) if label in named]
+        finish(figure, view.artifact.title, keys, view_caption(view, extra))
+    return figure
+
+
+def _printed_sizes(view: View) -> list[PublishedValue]:
+    keys = [p for p in view.artifact.published if p.metric == "params"]
+    return [published_for(key)[0] for key in keys]
+
+
+def _point(view: View, name: str) -> _Point:
+    arm = view.artifact.arm(name)
+    keys = {p.metric: p for p in view.artifact.published if p.arm == name}
+    found = outcomes(view.frames, arm.dataset, name, view.protocol, "test_error")
+    ours = summarise(found)
+    s = spread(view.frames, arm, "test_error", view.protocol)
+    digits = re.search(r"\d+", arm.network)
+    return _Point(
+        depth=int(digits[0]) if digits else 0,
+        parameters=published_for(keys["params"])[0].value,
+        published=published_for(keys["test_error"])[0],
+        seeds=tuple(o.value for o in found if o.value is not None and not o.diverged),
+        mean=ours.mean,
+        half_width=(
+            None if s is None or ours.mean is None else t_quantile(s[1]) * s[0] / math.sqrt(ours.n)
+        ),
+    )
+
+
+def _draw(ax: Axes, points: list[_Point], sizes: list[float], ticks: list[str]) -> None:
+    blue, _, _, vermilion, *_ = palette()
+    ax.set_xscale("log")
+    ax.errorbar(
+        sizes,
+        [p.published.value for p in points],
+        yerr=[p.published.std or 0.0 for p in points],
+        color="0.55",
+        marker="o",
+        mfc="white",
+        lw=1,
+        capsize=3,
+        label=PUBLISHED,
+        zorder=2,
+    )
+    run = [(x, p) for x, p in zip(sizes, points, strict=True) if p.mean is not None]
+    if run:
+        ax.errorbar(
+            [x for x, _ in run],
+            [p.mean or 0.0 for _, p in run],
+            yerr=[p.half_width or 0.0 for _, p in run],
+            color=blue,
+            marker="s",
+            lw=1.6,
+            capsize=3,
+            label=RECORDED,
+            zorder=3,
+        )
+    several = [
+        (x, v) for x, p in zip(sizes, points, strict=True) if len(p.seeds) > 1 for v in p.seeds
+    ]
+    if several:
+        # A little to the left, or the interval's bar would hide them.
+        ax.plot(
+            [0.94 * x for x, _ in several],
+            [v for _, v in several],
+            color=vermilion,
+            ls="",
+            marker=".",
+            ms=4,
+            label=EACH,
+            zorder=4,
+        )
+    ax.set_xticks(sizes, ticks, fontsize=8)
+    ax.set_xlim(min(sizes) / 1.3, max(sizes) * 1.3)
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,132 @@
+"""Whether a claim holds: the arithmetic, on plain numbers.
+
+Differences and half-widths are in the metric's unit. A half-width is that of the 95 % interval of
+a difference of means, None where no spread between seeds is known; the claim then goes by the
+sign alone, and its label says so.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from resnet_repro.report.verdicts.rule import Spread, half_width, pooled_std, t_quantile
+
+Curves = Sequence[Sequence[float]]  # of each seed, a value a row; all have the same rows
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """A claim's verdict: holds, fails, inconclusive, diverged, reduced or missing.
+
+    n: runs of the higher and of the lower side, 0 for a side that is a number. `difference` is
+    higher minus lower, of means over seeds (and rows). exact: counted, so that chance has no part
+    in it.
+    """
+
+    verdict: str
+    n: tuple[int, int] = (0, 0)
+    difference: float | None = None
+    half_width: float | None = None
+    detail: str = ""
+    exact: bool = False
+
+    @property
+    def label(self) -> str:
+        """The verdict in words; without any spread a single seed knows nothing of chance."""
+        judged = self.verdict in ("holds", "fails", "inconclusive")
+        if judged and self.half_width is None and not self.exact:
+            return f"{self.verdict} (one seed, spread unknown)"
+        return self.verdict
+
+
+def own_half_width(higher: Sequence[float], lower: Sequence[float]) -> float | None:
+    """Of the difference of two arms' means, by what their own seeds scatter; None without.
+
+    Where only one of the two has several seeds, it lends its spread to the other.
+    """
+    spread = pooled_std([higher, lower], None)
+    return None if spread is None else half_width(spread, len(higher), len(lower))
+
+
+def family_half_width(a: Spread, n_a: int, b: Spread, n_b: int) -> float:
+    """Of the difference of means of two families, each with its own spread (Welch).
+
+    The degrees of freedom are Satterthwaite's.
+    """
+    va, vb = a[0] ** 2 / n_a, b[0] ** 2 / n_b
+    if va + vb == 0:
+        return 0.0
+    df = (va + vb) ** 2 / (va**2 / a[1] + vb**2 / b[1])
+    return t_quantile(df) * math.sqrt(va + vb)
+
+
+def number_half_width(spread: Spread, n: int) -> float:
+    """Of a mean of n runs beside a number that is no measurement."""
+    s, df = spread
+    return t_quantile(df) * s / math.sqrt(n)
+
+
+def claim_higher(difference: float, h: float | None, n: tuple[int, int]) -> ClaimResult:
+    """That the difference is above 0: its whole interval is; fails where all of it is below."""
+    margin = h or 0.0
+    verdict = (
+        "holds" if difference > margin else "fails" if difference < -margin else "inconclusive"
+    )
+    return ClaimResult(verdict, n, difference, h, "final values")
+
+
+def claim_near(
+    difference: float, h: float | None, n: tuple[int, int], margin: float, by: float = 0.0
+) -> ClaimResult:
+    """That the difference lies less than `margin` from `by`, to whichever side.
+
+    It holds when the whole 95 % interval does, fails when all of it lies beyond one side, and is
+    inconclusive otherwise. (Two one-sided tests would ask for the 90 % interval only.)
+    """
+    away, width = abs(difference - by), h or 0.0
+    if away + width < margin:
+        verdict = "holds"
+    elif away - width > margin:
+        verdict = "fails"
+    else:
+        verdict = "inconclusive"
+    expected = f"{by:g} expected, " if by else ""
+    return ClaimResult(verdict, n, difference, h, f"final values, {expected}margin {margin:g}")
+
+
+def claim_throughout(
+    higher: Curves, lower: Curves, floor: float = 0.0, left_out: int = 0
+) -> ClaimResult:
+    """That the difference, averaged over seeds, is above `floor` in every row.
+
+    It fails when it is so in at most half of them. A row is beyond noise when it is above the
+    floor by more than half the 95 % interval of that row's difference, from the two arms' own
+    seeds; where neither has two, nobody knows, and nothing is said. left_out: rows that were not
+    compared, as neither net had left chance.
+    """
+    n = (len(higher), len(lower))
+    a, b = (list(zip(*side, strict=True)) for side in (higher, lower))
+    left = f"{left_out} at chance left out" if left_out else ""
+    if not a:
+        if left:
+            return ClaimResult("inconclusive", n, detail=left)
+        return ClaimResult("missing")
+    rows = [statistics.fmean(x) - statistics.fmean(y) for x, y in zip(a, b, strict=True)]
+    widths = [own_half_width(x, y) for x, y in zip(a, b, strict=True)]
+    above, total = sum(d > floor for d in rows), len(rows)
+    verdict = "holds" if above == total else "inconclusive" if 2 * above > total else "fails"
+    h = own_half_width(*([statistics.fmean(seed) for seed in side] for side in (higher, lower)))
+    beyond = sum(d - floor > w for d, w in zip(rows, widths, strict=True) if w is not None)
+    parts = [f"in {above} of {total} rows", f"{beyond} beyond noise" if h is not None else "", left]
+    return ClaimResult(
+        verdict, n, statistics.fmean(rows), h, ", ".join(part for part in parts if part)
+    )
+
+
+def claim_counted(higher: int, lower: int) -> ClaimResult:
+    """That one count exceeds another."""
+    verdict = "holds" if higher > lower else "fails"
+    return ClaimResult(verdict, difference=float(higher - lower), detail="counted", exact=True)

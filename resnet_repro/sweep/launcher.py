@@ -1,0 +1,171 @@
+"""Runs in this process or in processes of their own: what they report, how they are stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import multiprocessing
+import queue
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from resnet_repro.errors import UserError
+from resnet_repro.records.schema import Execution, RunId
+
+if TYPE_CHECKING:
+    from resnet_repro.runtime.distributed import World
+    from resnet_repro.train.job import Job
+    from resnet_repro.train.sources import Data
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a run reports: kind is `step`, `row`, `say` or `end`; `failed` inside here."""
+
+    run: RunId
+    kind: str
+    value: Any
+
+
+Emit = Callable[[Event], None]
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[Callable[[], bool]]:
+    """Turn the first SIGINT or SIGTERM into a flag; a second SIGINT interrupts at once."""
+    asked: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        asked.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _train_one(
+    job: Job, data: Data, emit: Emit, stop: Callable[[], bool], wandb: str, world: World
+) -> str:
+    """Train one run and report it; returns how it ended."""
+    from resnet_repro.train.loggers import mirrored
+    from resnet_repro.train.loop import Busy, Stopped, Watch, train
+
+    def send(kind: str) -> Callable[[Any], None]:
+        return lambda value: emit(Event(job.run, kind, value))
+
+    def begin(execution: Execution) -> None:
+        if former := execution.former_decoder:
+            send("say")(
+                f"{job.run}: images are read by {execution.decoder}, "
+                f"until iteration {execution.resumed_at[-1]} it was {former}"
+            )
+
+    watch = Watch(begin, step=send("step"), row=send("row"), say=send("say"), stop=stop)
+    try:
+        with mirrored(watch, job, wandb) as watching:
+            end = train(job, data, watching, world).status
+    except Stopped as note:
+        end = "stopped"
+        send("say")(str(note))
+    except Busy as note:
+        end = "busy"
+        send("say")(f"{job.run}: {note}")
+    send("end")(end)
+    return end
+
+
+def in_turn(
+    jobs: list[Job], data: dict[str, Data], emit: Emit, wandb: str, world: World
+) -> dict[RunId, str]:
+    """One run after another, in this process and those of its world; how each ended."""
+    ends = {}
+    with _stop_signals() as stop:
+        for job in jobs:
+            ends[job.run] = _train_one(job, data[job.spec.dataset], emit, stop, wandb, world)
+            if any(world.any(stop())):
+                break
+    return ends
+
+
+def _child(job: Job, data: Data, events: Any, wandb: str) -> None:
+    from resnet_repro.runtime.distributed import ALONE
+
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def orphaned() -> bool:
+        return not parent.is_alive()
+
+    with _stop_signals() as asked:
+        try:
+            _train_one(job, data, events.put, lambda: asked() or orphaned(), wandb, ALONE)
+        except UserError as error:
+            events.put(Event(job.run, "failed", str(error)))
+    if orphaned():
+        events.cancel_join_thread()  # nobody reads what is left
+
+
+def side_by_side(
+    jobs: list[Job], data: dict[str, Data], emit: Emit, wandb: str, at_once: int
+) -> dict[RunId, str]:
+    """Up to `at_once` runs at a time, a process each, the processor's threads shared.
+
+    How each ended. Raises UserError when a run met one, the others being saved and stopped.
+    """
+    context = multiprocessing.get_context("spawn")
+    events = context.Queue()
+    waiting = [_with_threads(job, max(1, job.device.threads // at_once)) for job in jobs]
+    running: dict[RunId, Any] = {}
+    ends: dict[RunId, str] = {}
+    failures: list[str] = []
+
+    def start(job: Job) -> None:
+        arguments = (job, data[job.spec.dataset], events, wandb)
+        running[job.run] = context.Process(target=_child, args=arguments)
+        # Until it has its own handler the child ignores a terminal's Ctrl-C, which we pass on.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        running[job.run].start()
+        signal.signal(signal.SIGINT, before)
+
+    def take_all(timeout: float) -> None:
+        """Handle what has been reported, waiting up to `timeout` seconds for the first."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                event = events.get(timeout=timeout)
+                timeout = 0.0
+                if event.kind == "failed":
+                    ends[event.run] = "failed"
+                    failures.append(event.value)
+                    continue
+                if event.kind == "end":
+                    ends[event.run] = event.value
+                emit(event)
+
+    with _stop_signals() as asked:
+        told = False
+        while running or (waiting and not asked() and not failures):
+            stopping = asked() or bool(failures)
+            while waiting and len(running) < at_once and not stopping:
+                start(waiting.pop(0))
+            if stopping and not told:
+                told = True
+                for process in running.values():
+                    process.terminate()  # SIGTERM: the child saves and leaves
+            take_all(timeout=0.2)
+            for run in [run for run, process in running.items() if not process.is_alive()]:
+                running.pop(run).join()
+                take_all(timeout=0.0)  # what it reported last
+                ends.setdefault(run, "stopped" if stopping else "failed")
+    if failures:
+        raise UserError(failures[0])
+    return ends
+
+
+def _with_threads(job: Job, threads: int) -> Job:
+    return dataclasses.replace(job, device=dataclasses.replace(job.device, threads=threads))

@@ -1,0 +1,332 @@
+"""What `run` does: plan (what exists, what is missing, how long), then train what is missing.
+
+Planning needs no data and no torch; a run belongs to no artifact, so what another artifact has
+trained is found here and skipped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resnet_repro.data import SIZES
+from resnet_repro.errors import UserError
+from resnet_repro.models.names import CifarName, parse
+from resnet_repro.paper.artifacts import Arm, Artifact
+from resnet_repro.paths import LOCAL, RECORDED
+from resnet_repro.records import schema, store
+from resnet_repro.records.counts import multiply_adds
+from resnet_repro.sweep.launcher import Emit, in_turn, side_by_side
+from resnet_repro.train.recipe import (
+    RECIPE_VERSION,
+    ImageRecipe,
+    Recipe,
+    protocol_label,
+    recipe_for,
+)
+
+if TYPE_CHECKING:
+    from resnet_repro.data.imagefolder.statistics import Corrupt
+    from resnet_repro.runtime.device import Device
+    from resnet_repro.runtime.distributed import World
+    from resnet_repro.train.job import Job
+    from resnet_repro.train.sources import Data
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which runs of an artifact are asked for."""
+
+    artifact: Artifact
+    arms: tuple[str, ...] = ()  # empty: all
+    seeds: tuple[int, ...] = (0,)
+    protocol: str | None = None  # None: the artifact's own
+    iterations: int | None = None
+    changes: tuple[tuple[str, str], ...] = ()
+    dataset: str | None = None  # instead of the arms' own
+    results: Path = LOCAL
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of the plan.
+
+    state: `done`, `partial` (begun here, or recorded up to `iteration`), `missing`,
+    `conflict` (a record of another spec is in the way), `broken` (unreadable).
+    """
+
+    run: schema.RunId
+    arm: Arm
+    recipe: Recipe
+    state: str
+    iteration: int = 0
+    detail: str = ""
+    seconds: float | None = None  # of one device, still to train; None: nothing to judge by
+
+
+def plan(request: Request, device_kind: str) -> list[Planned]:
+    """The runs asked for and the state of each: one seed of every arm before the next seed.
+
+    The data are not read, so a record is matched by everything but its data's digest.
+    Raises UserError for an unknown arm or protocol, a negative seed, and an artifact that is
+    counted.
+    """
+    artifact = request.artifact
+    if artifact.counted:
+        raise UserError(
+            f"{artifact.name} is counted, not trained: see `compare {artifact.name}`, or count "
+            f"a network anew with `describe {artifact.arms[0].network}`"
+        )
+    for seed in request.seeds:
+        if not 0 <= seed < 2**63:
+            raise UserError(f"seed {seed}: seeds are 0, 1, 2, ...")
+    arms = [artifact.arm(name) for name in request.arms] or list(artifact.arms)
+    if request.dataset is not None:
+        arms = [dataclasses.replace(arm, dataset=request.dataset) for arm in arms]
+    rates = _measured_rates([request.results, RECORDED], device_kind)
+    planned = []
+    for seed in dict.fromkeys(request.seeds):
+        for arm in dict.fromkeys(arms):
+            changes = dict(request.changes) | dict(arm.changes)
+            recipe = recipe_for(
+                request.protocol or artifact.protocol,
+                arm.network,
+                iterations=request.iterations,
+                changes=changes,
+            )
+            label = protocol_label(
+                request.protocol or artifact.protocol, request.iterations, dict(request.changes)
+            )
+            run = schema.RunId(arm.dataset, arm.name, schema.check_label(label), seed)
+            planned.append(_state(Planned(run, arm, recipe, "missing"), request, None, rates))
+    return planned
+
+
+def total_seconds(planned: Sequence[Planned]) -> float | None:
+    """What a plan takes on one device, one run after another; None if that of a run is unknown."""
+    known = [p.seconds for p in planned if p.seconds is not None]
+    return sum(known) if len(known) == len(planned) else None
+
+
+def _state(run: Planned, request: Request, digest: str | None, rates: dict[str, float]) -> Planned:
+    folder = run.run.folder(request.results)
+    left = run.recipe.iterations
+    try:
+        if (folder / "spec.json").exists():
+            spec = store.read_spec(folder)
+            if spec != make_spec(run, digest or spec.dataset_digest):
+                detail = f"{folder} holds a run of another spec"
+                return dataclasses.replace(run, state="conflict", detail=detail)
+            if store.is_done(folder):
+                result = store.read_record(run.run, folder).result
+                return dataclasses.replace(
+                    run, state="done", iteration=result.iterations, seconds=0.0
+                )
+            at = 0
+            if (folder / "metrics.csv").exists():
+                rows = store.read_table(folder / "metrics.csv", *schema.METRICS_FORMS)
+                at = int(rows[-1]["iteration"]) if rows else 0
+            left -= at
+            run = dataclasses.replace(run, state="partial", iteration=at)
+    except (UserError, ValueError) as error:
+        return dataclasses.replace(run, state="broken", detail=str(error))
+    rate = rates.get(_kind(run.arm.network, run.arm.dataset))
+    crop = run.recipe.crop if isinstance(run.recipe, ImageRecipe) else None
+    cost = _cost(run.arm.network, crop)
+    if rate is None or cost is None:
+        return run
+    images = left * run.recipe.batch_size + _tested(run, left)
+    return dataclasses.replace(run, seconds=rate * cost * images)
+
+
+def _tested(run: Planned, left: int) -> float:
+    """What the tests at the rows still to come cost, in images trained on.
+
+    A forward pass is a third of a step's work. A row is a test with BN's averaged statistics and
+    one with its moving averages, after a pass over the images that are averaged over.
+    """
+    recipe = run.recipe
+    train, test = SIZES.get(run.arm.dataset, (0, 0))
+    averaged = recipe.bn_statistics == "averaged"
+    images = 2 * test + min(recipe.bn_images, train) if averaged else test
+    return math.ceil(left / recipe.row_every) * images / 3
+
+
+def make_spec(run: Planned, digest: str) -> schema.Spec:
+    """The spec of a planned run on the copy of its data set with that digest."""
+    recipe = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in dataclasses.asdict(run.recipe).items()
+    }
+    return schema.Spec(
+        run.arm.network, run.arm.dataset, digest, recipe, RECIPE_VERSION, run.run.seed
+    )
+
+
+def _cost(network: str, crop: int | None) -> float | None:
+    """Work an image, up to a factor; None for an ImageNet network that was never counted."""
+    parsed = parse(network)
+    if isinstance(parsed, CifarName):
+        return float(parsed.depth * parsed.width**2)  # every stage does the same work
+    return multiply_adds(network, crop)
+
+
+def _kind(network: str, dataset: str) -> str:
+    """Whose measured pace tells something of such a run's."""
+    return dataset if isinstance(parse(network), CifarName) else "photographs"
+
+
+def _measured_rates(folders: list[Path], device_kind: str) -> dict[str, float]:
+    """Seconds of one device per unit of cost, by kind, from the finished runs on such devices."""
+    seen: dict[str, list[float]] = {}
+    for folder in dict.fromkeys(folders):
+        for run, path in store.find_runs(folder):
+            if not store.is_done(path):
+                continue
+            try:
+                record = store.read_record(run, path)
+                rows = store.read_table(path / "timing.csv", schema.TIMING)
+                # The median row: a run that was held up for a while says nothing by it.
+                pace = statistics.median(float(row["images_per_second"]) for row in rows)
+                crop = record.spec.recipe.get("crop")
+                unit = _cost(record.spec.network, crop if isinstance(crop, int) else None)
+            except (UserError, ValueError):
+                continue  # `verify` names it; an estimate does without
+            if record.execution.device == device_kind and 0 < pace < math.inf and unit:
+                kind = _kind(record.spec.network, record.spec.dataset)
+                rate = record.execution.world_size / (pace * unit)
+                seen.setdefault(kind, []).append(rate)
+    return {kind: statistics.median(found) for kind, found in seen.items()}
+
+
+def refuse_unusable(planned: list[Planned]) -> None:
+    """Raise UserError, before anything is trained, if a record is broken or in the way."""
+    bad = [p for p in planned if p.state in ("broken", "conflict")]
+    if bad:
+        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+        raise UserError(
+            f"{bad[0].run} is {bad[0].state}: {bad[0].detail}{more}; "
+            "move it away or give another --results-dir"
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How runs are computed; none of it changes what they are."""
+
+    device: Device
+    data_root: Path | None
+    cache: Path
+    results: Path
+    jobs: int = 1
+    checkpoint_seconds: float = 30.0
+    wandb: str = "disabled"  # or offline, online
+    corrupt: Corrupt = "fail"  # image files that cannot be read
+
+
+def of_photographs(artifact: Artifact) -> bool:
+    """Whether its networks are ImageNet's, which train on image files."""
+    return not isinstance(parse(artifact.arms[0].network), CifarName)
+
+
+def execute(
+    request: Request,
+    settings: Settings,
+    emit: Emit,
+    say: Callable[[str], None] = print,
+    world: World | None = None,
+) -> dict[schema.RunId, str]:
+    """Train what the plan lacks; returns how each run ended, in the plan's order.
+
+    `done`, `diverged`, `kept` (finished before), `busy` (another process has it), `stopped`
+    (by SIGINT or SIGTERM, checkpoint saved) or `failed`. `say` is told of what precedes the runs.
+    Where several processes train together, each calls this with its `world`; the first one's plan
+    holds.
+    Raises UserError before anything is trained when the plan or the data are unusable, and when
+    a run meets one (a full disk, say); the other runs are then saved and stopped.
+    """
+    from resnet_repro.runtime.distributed import ALONE
+    from resnet_repro.train.trainer import check_parts
+
+    world = world or ALONE
+
+    def usable() -> list[Planned]:
+        if world.size > 1 and (settings.jobs > 1 or not of_photographs(request.artifact)):
+            raise UserError(
+                "several processes train an ImageNet network together; start CIFAR runs and "
+                "--jobs without torchrun"
+            )
+        planned = plan(request, settings.device.kind)
+        refuse_unusable(planned)
+        for run in planned:
+            if run.state != "done":
+                check_parts(run.recipe, settings.device, world)
+        return planned
+
+    planned = world.first_does(usable)
+    ends = {p.run: "kept" for p in planned if p.state == "done"}
+    todo = [p for p in planned if p.state != "done"]
+    if todo:
+        data = _load_all(todo, settings, say, world)
+        jobs = [_job(request, p, data[p.arm.dataset], settings) for p in todo]
+
+        def still_usable() -> None:  # once more, now that the digests are known
+            for run in todo:
+                digest = data[run.arm.dataset].digest
+                refuse_unusable([_state(run, request, digest, {})])
+
+        world.first_does(still_usable)
+        if settings.jobs == 1:
+            ends |= in_turn(jobs, data, emit, settings.wandb, world)
+        else:
+            ends |= side_by_side(jobs, data, emit, settings.wandb, settings.jobs)
+    return {p.run: ends.get(p.run, "stopped") for p in planned}
+
+
+def _load_all(
+    todo: list[Planned], settings: Settings, say: Callable[[str], None], world: World
+) -> dict[str, Data]:
+    from resnet_repro.train.sources import Reading, load_data
+
+    reading = Reading(
+        settings.data_root, settings.cache, settings.corrupt, settings.device.workers, say
+    )
+    # The runs of one request share what their recipes say of images.
+    recipes = {run.arm.dataset: run.recipe for run in todo}
+    return {name: load_data(name, recipes[name], reading, world) for name in sorted(recipes)}
+
+
+def _job(request: Request, run: Planned, data: Data, settings: Settings) -> Job:
+    from resnet_repro.train.job import Job
+
+    return Job(
+        run=run.run,
+        spec=make_spec(run, data.digest),
+        recipe=run.recipe,
+        results=settings.results,
+        cache=settings.cache,
+        device=settings.device,
+        command=rerun_command(request, run, settings.corrupt),
+        checkpoint_seconds=settings.checkpoint_seconds,
+    )
+
+
+def rerun_command(request: Request, planned: Planned, corrupt: Corrupt = "fail") -> str:
+    """The command that repeats one run; folders are the user's own and left out."""
+    words = ["python -m resnet_repro run", request.artifact.name, "--arms", planned.arm.name]
+    words += ["--seeds", str(planned.run.seed)]
+    words += ["--protocol", request.protocol or request.artifact.protocol]
+    if request.iterations is not None:
+        words += ["--iterations", str(request.iterations)]
+    if request.dataset is not None:
+        words += ["--dataset", request.dataset]
+    if corrupt != "fail":
+        words += ["--corrupt", corrupt]
+    for name, value in request.changes:
+        words += ["--set", f"{name}={value}"]
+    return " ".join(words)
