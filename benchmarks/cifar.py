@@ -16,7 +16,7 @@ from benchmarks import machine, tables
 from benchmarks.contest import Plan, Tell, measure
 from benchmarks.loops import Source, build_peer
 from benchmarks.machine import OUT, Result
-from resnet_repro.display import print_rows
+from resnet_repro.cli.console import print_rows
 from resnet_repro.errors import UserError
 from resnet_repro.models.names import parse_cifar
 from resnet_repro.records.files import write_atomic

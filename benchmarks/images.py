@@ -249,7 +249,7 @@ def images(
     """
     # Here, because every worker process imports this module and shows nothing.
     from benchmarks import images_table as table
-    from resnet_repro.display import print_rows
+    from resnet_repro.cli.console import print_rows
     from resnet_repro.report.write import update_between_markers
 
     console = Console(markup=False, emoji=False)

@@ -20,7 +20,7 @@ from torch.utils.benchmark import Timer
 
 from benchmarks import machine
 from benchmarks.machine import OUT, Result
-from resnet_repro.display import print_rows
+from resnet_repro.cli.console import print_rows
 from resnet_repro.errors import UserError
 from resnet_repro.kernels import available
 from resnet_repro.kernels.winograd import WinogradConv2d

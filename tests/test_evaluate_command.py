@@ -22,6 +22,8 @@ from torchvision.models import ResNet18_Weights  # type: ignore[import-untyped, 
 from torchvision.models import resnet18 as torchvision_resnet18
 
 from resnet_repro.cli import main
+from resnet_repro.cli.evaluate import result_rows
+from resnet_repro.cli.progress import Steps
 from resnet_repro.data.imagefolder import listing
 from resnet_repro.data.imagefolder.listing import ImageFolder, split_from
 from resnet_repro.data.imagefolder.statistics import Statistics
@@ -34,7 +36,6 @@ from resnet_repro.evaluate.imagenet.preprocessing import subtracting
 from resnet_repro.evaluate.imagenet.run import Request
 from resnet_repro.evaluate.imagenet.scores import Member, evaluate
 from resnet_repro.evaluate.imagenet.weights import Published, load, load_run, read_state
-from resnet_repro.evaluation_display import Steps, result_rows
 from resnet_repro.models import build
 from resnet_repro.records import schema, store
 from resnet_repro.records.evaluations import read_ensembles, read_evaluation

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resnet_repro.report.verdicts.rule import JUDGED, error_rates, verdict_of
+from resnet_repro.report.verdicts import error_rates
+from resnet_repro.report.verdicts.rule import JUDGED, verdict_of
 from tests.conftest import REPO
 
 PAGE = REPO / "docs" / "verdicts.md"

@@ -29,12 +29,11 @@ from rich.cells import cell_len
 from rich.color import Color
 from rich.console import Console
 
-from resnet_repro import display
-from resnet_repro.cli import main
-from resnet_repro.cli.watching import find
-from resnet_repro.display import CurveDisplay
+from resnet_repro.cli import main, progress
+from resnet_repro.cli.progress import CurveDisplay
+from resnet_repro.cli.watch import find
 from resnet_repro.errors import UserError
-from resnet_repro.monitor import terminal as watch_display
+from resnet_repro.monitor import terminal as terminal_picture
 from resnet_repro.monitor.snapshot import (
     Paper,
     Seen,
@@ -503,7 +502,7 @@ def test_a_record_that_cannot_be_shown_stops_no_training(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("error", [OSError("no space"), ValueError("no number")])
-@pytest.mark.parametrize("place", [(display, "look"), (watch_display, "picture")])
+@pytest.mark.parametrize("place", [(progress, "look"), (terminal_picture, "picture")])
 def test_whatever_a_picture_raises_stops_no_training(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -561,7 +560,7 @@ def test_of_several_runs_under_way_the_others_are_named(
         results[newest].write_bytes(result)
         return follow(folder, show)
 
-    monkeypatch.setattr("resnet_repro.cli.watching.follow", end_and_follow)
+    monkeypatch.setattr("resnet_repro.cli.watch.follow", end_and_follow)
     assert main(["watch", "--results-dir", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     other = f"also under way: {fakes[1 - newest].run}"

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from resnet_repro import __version__
-from resnet_repro.cli import looking, running, studying, testing, watching
+from resnet_repro.cli import (
+    compare,
+    data,
+    describe,
+    evaluate,
+    list,
+    report,
+    run,
+    status,
+    study,
+    verify,
+    watch,
+)
 from resnet_repro.errors import UserError
 
 app = typer.Typer(
@@ -20,17 +32,17 @@ app = typer.Typer(
     help="Deep Residual Learning for Image Recognition (He et al., 2015), artifact by artifact.",
 )
 COMMANDS: dict[str, Callable[..., None]] = {
-    "list": looking.list_command,
-    "describe": looking.describe,
-    "run": running.run,
-    "evaluate": testing.evaluate,
-    "study": studying.study,
-    "watch": watching.watch,
-    "status": looking.status,
-    "compare": looking.compare,
-    "report": looking.report,
-    "verify": looking.verify,
-    "data": looking.data,
+    "list": list.list_command,
+    "describe": describe.describe,
+    "run": run.run,
+    "evaluate": evaluate.evaluate,
+    "study": study.study,
+    "watch": watch.watch,
+    "status": status.status,
+    "compare": compare.compare,
+    "report": report.report,
+    "verify": verify.verify,
+    "data": data.data,
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)
@@ -51,7 +63,7 @@ def options(
     """What holds for every command."""
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; bad input gives one line on standard error and status 2."""
     return _guarded(lambda: app(arguments, standalone_mode=False))
 

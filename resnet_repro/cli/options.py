@@ -1,15 +1,12 @@
-"""What several commands share: options, and how they print."""
+"""The options that several commands share."""
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import platformdirs
 import typer
-from rich.console import Console
 
 from resnet_repro.errors import UserError
 
@@ -34,21 +31,6 @@ Precision = Annotated[Literal["auto", "fp32", "tf32", "bf16"], typer.Option()]
 Workers = Annotated[
     int | None, typer.Option(metavar="N", min=0, help="Processes that read image files.")
 ]
-
-
-def console() -> Console:
-    """Standard output, as it is written to."""
-    return Console(markup=False, emoji=False)
-
-
-def json_text(value: Any) -> str:
-    """A value as indented JSON."""
-    return json.dumps(value, indent=2, allow_nan=False) + "\n"
-
-
-def print_json(value: Any) -> None:
-    """Write a value to standard output as indented JSON."""
-    sys.stdout.write(json_text(value))
 
 
 def whole(text: str, option: str) -> int:

@@ -1,4 +1,4 @@
-"""What the terminal shows: progress of runs, and tables of plain rows."""
+"""How far a command is: bars or curves on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
+from resnet_repro.evaluate.imagenet import scores
 from resnet_repro.monitor.snapshot import duration, look
 from resnet_repro.monitor.terminal import WatchDisplay
 from resnet_repro.records.schema import RunId
 from resnet_repro.sweep.launcher import Event
-from resnet_repro.sweep.plan import Planned, total_seconds
+from resnet_repro.sweep.plan import Planned
 
 
 class RunDisplay:
@@ -128,82 +128,34 @@ class CurveDisplay:
             self.screen.show(look(self.folders[run]), iteration)
 
 
-def print_rows(
-    console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
-) -> None:
-    """A table on the terminal; tab-separated lines elsewhere, so that nothing is cut off."""
-    if not console.is_terminal:
-        for line in (columns, *rows):
-            console.print(
-                "\t".join(str(cell) for cell in line), highlight=False, markup=False, soft_wrap=True
-            )
-        return
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    console.print(table)
+class Steps:
+    """How far each step is: a bar on a terminal, elsewhere a plain line every tenth of it."""
 
-
-Rows = tuple[Sequence[str], Sequence[Sequence[object]]]
-
-
-def plan_rows(planned: Sequence[Planned]) -> Rows:
-    """Columns and rows of a plan; the last is the total, of one device."""
-    rows = [
-        (
-            str(p.run),
-            p.state if p.state != "partial" else f"at {p.iteration}",
-            p.recipe.iterations,
-            duration(p.seconds),
-            p.detail,
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
         )
-        for p in planned
-    ]
-    total = ("total", "", "", duration(total_seconds(planned)), "one run after another")
-    return ("run", "state", "iterations", "time left", ""), [*rows, total]
 
+    def say(self, text: str) -> None:
+        """A line of text."""
+        self.console.print(text, highlight=False, soft_wrap=True)
 
-def artifact_rows(found: dict[str, Any]) -> Rows:
-    """Columns and rows of overview.list_artifacts."""
-    return ("artifact", "paper", "title", "recorded"), [
-        (
-            item["name"],
-            item["section"],
-            item["title"],
-            ", ".join(f"{n} {protocol}" for protocol, n in item["recorded"].items()) or "none",
-        )
-        for item in found["artifacts"]
-    ]
+    def step(self, title: str) -> scores.Progress:
+        """Begin a step; the answer is to be told what is done of it, and of how much."""
+        bar = self.bars.add_task(title, total=None)
+        tenths = 0
 
+        def show(done: int, total: int) -> None:
+            nonlocal tenths
+            self.bars.update(bar, completed=done, total=total)
+            if not self.console.is_terminal and 10 * done // total > tenths:
+                tenths = 10 * done // total
+                self.say(f"{title}: {done:,}/{total:,}")
 
-def status_rows(found: dict[str, Any]) -> Rows:
-    """Columns and rows of overview.status."""
-    return ("run", "state", "iteration", "test error %", ""), [
-        (
-            f"{r['dataset']}/{r['arm']}/{r['protocol']}/seed{r['seed']}",
-            r["state"],
-            f"{r['iteration']}/{r['iterations'] or '?'}",
-            "" if r["test_error"] is None else f"{r['test_error']:.2f}",
-            r["detail"],
-        )
-        for r in found["runs"]
-    ]
-
-
-def stage_rows(found: dict[str, Any]) -> Rows:
-    """Columns and rows of a described network, its total last."""
-    rows = [
-        (
-            stage["name"],
-            stage["layers"],
-            " x ".join(str(n) for n in stage["output"]),
-            f"{stage['parameters']:,}",
-            f"{stage['multiply_adds']:,}",
-        )
-        for stage in found["stages"]
-    ]
-    parameters, multiply_adds = f"{found['parameters']:,}", f"{found['multiply_adds']:,}"
-    rows.append(("total", f"{found['depth']} layers", "", parameters, multiply_adds))
-    return ("stage", "layers", "output", "parameters", "multiply-adds"), rows
+        return show

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from resnet_repro import paths
+from resnet_repro.cli.console import Rows, console, print_json, print_rows
 from resnet_repro.cli.options import (
     CACHE,
     Cache,
@@ -20,12 +21,11 @@ from resnet_repro.cli.options import (
     Precision,
     Results,
     Workers,
-    console,
-    print_json,
     whole,
 )
-from resnet_repro.display import CurveDisplay, RunDisplay, plan_rows, print_rows
+from resnet_repro.cli.progress import CurveDisplay, RunDisplay
 from resnet_repro.errors import UserError
+from resnet_repro.monitor.snapshot import duration
 from resnet_repro.paper import artifacts
 from resnet_repro.sweep import plan, status
 
@@ -158,6 +158,22 @@ def run(
     bad = [end for end in ends.values() if end in ("busy", "failed", "stopped")]
     if bad:
         raise typer.Exit(130 if "stopped" in bad else 1)
+
+
+def plan_rows(planned: Sequence[plan.Planned]) -> Rows:
+    """Columns and rows of a plan; the last is the total, of one device."""
+    rows = [
+        (
+            str(p.run),
+            p.state if p.state != "partial" else f"at {p.iteration}",
+            p.recipe.iterations,
+            duration(p.seconds),
+            p.detail,
+        )
+        for p in planned
+    ]
+    total = ("total", "", "", duration(plan.total_seconds(planned)), "one run after another")
+    return ("run", "state", "iterations", "time left", ""), [*rows, total]
 
 
 def _hint(out: Console, planned: Sequence[plan.Planned], device: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
+from resnet_repro.cli.console import console, json_text, print_json, print_rows
 from resnet_repro.cli.options import (
     CACHE,
     AsJson,
@@ -17,14 +19,13 @@ from resnet_repro.cli.options import (
     Device,
     Precision,
     Workers,
-    console,
-    json_text,
-    print_json,
     whole,
 )
-from resnet_repro.display import print_rows
+from resnet_repro.cli.progress import Steps
 from resnet_repro.errors import UserError
+from resnet_repro.evaluate.imagenet.run import Evaluated
 from resnet_repro.records.files import write_atomic
+from resnet_repro.records.schema import SCHEMA
 
 
 def evaluate(
@@ -84,7 +85,6 @@ def evaluate(
     arch, weights = arch or [], weights or []
     if len(arch) != len(weights):
         raise UserError(f"{len(arch)} --arch and {len(weights)} --weights: give one for each")
-    from resnet_repro import evaluation_display as shown
     from resnet_repro.evaluate.imagenet import run as command
     from resnet_repro.runtime.device import choose
 
@@ -111,15 +111,54 @@ def evaluate(
         workers=workers,
     )
     # Only the result goes to standard output.
-    steps = shown.Steps(Console(markup=False, emoji=False, stderr=True))
+    steps = Steps(Console(markup=False, emoji=False, stderr=True))
     with steps.bars:
         found = command.evaluate(request, chosen, cache_dir, steps.say, steps.step)
     if out is not None:
-        write_atomic(out, json_text(shown.to_json(found)).encode())
+        write_atomic(out, json_text(to_json(found)).encode())
     if as_json:
-        print_json(shown.to_json(found))
+        print_json(to_json(found))
         return
-    print_rows(console(), "Evaluation", *shown.result_rows(found))
+    print_rows(console(), "Evaluation", *result_rows(found))
     for path in (found.path, out):
         if path is not None:
             console().print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
+def result_rows(found: Evaluated) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    """Columns and the one row of what came out, errors in %.
+
+    Beside torchvision's weights stands what torchvision publishes for them, of a centre crop.
+    """
+    told, scores = found.evaluation.settings, found.scores
+    columns = ["network", "crops", "shorter side", "images", "top-1 error %", "top-5 error %"]
+    sizes = told["sizes"]
+    assert isinstance(sizes, list)
+    row: list[object] = [
+        " + ".join(found.networks),
+        told["crops"],
+        ",".join(str(size) for size in sizes),
+        scores.images,
+        f"{scores.top1_error:.3f}",
+        f"{scores.top5_error:.3f}",
+    ]
+    if found.published:
+        published = found.published
+        for top, ours, theirs in (
+            ("top-1", scores.top1_error, published.top1_error),
+            ("top-5", scores.top5_error, published.top5_error),
+        ):
+            columns += [f"torchvision {top} (center) %", f"{top} difference"]
+            row += [f"{theirs:.3f}", f"{ours - theirs:+.3f}"]
+    return tuple(columns), [tuple(row)]
+
+
+def to_json(found: Evaluated) -> dict[str, object]:
+    """The evaluation as it is filed, with what torchvision publishes, if it does."""
+    published = asdict(found.published) if found.published else None
+    return {
+        "schema": SCHEMA,
+        "networks": list(found.networks),
+        **asdict(found.evaluation),
+        "torchvision": published,
+    }

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from resnet_repro.cli.options import AsJson, DataRoot, Device, console, print_json
-from resnet_repro.display import print_rows
+from resnet_repro.cli.console import console, print_json, print_rows
+from resnet_repro.cli.options import AsJson, DataRoot, Device
 from resnet_repro.records.evaluations import STUDIES
 
 

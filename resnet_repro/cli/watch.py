@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from resnet_repro import paths
-from resnet_repro.cli.options import Results, console
+from resnet_repro.cli.console import console
+from resnet_repro.cli.options import Results
 from resnet_repro.errors import UserError
 from resnet_repro.monitor.snapshot import ending, follow, heard, under_way
 from resnet_repro.monitor.terminal import WatchDisplay

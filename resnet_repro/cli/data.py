@@ -1,0 +1,40 @@
+"""The command that reads a data set."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from resnet_repro.cli.console import console, print_rows
+from resnet_repro.cli.options import DataRoot
+from resnet_repro.errors import UserError
+
+
+def data(
+    name: Annotated[
+        str,
+        typer.Argument(help="cifar10, cifar10-45k, digits, imagenet, imagenette or image-folder."),
+    ],
+    data_root: DataRoot = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch CIFAR-10 first (170 MB).")
+    ] = False,
+) -> None:
+    """Read a data set and say what is in it."""
+    from resnet_repro.data import cifar10, load
+    from resnet_repro.data.dataset import Dataset
+
+    if download:
+        if not name.startswith("cifar10"):
+            raise UserError(f"{name} needs no download")
+        cifar10.download(data_root or cifar10.default_root())
+    found = load(name, data_root)
+    shape = "files"
+    if isinstance(found, Dataset):
+        shape = " x ".join(str(n) for n in found.train.images.shape[1:])
+    rows = [
+        (split, len(part), shape, part.digest)
+        for split, part in (("train", found.train), ("test", found.test))
+    ]
+    print_rows(console(), name, ("split", "images", "shape", "digest"), rows)
