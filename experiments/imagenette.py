@@ -95,7 +95,7 @@ ARTIFACT = Artifact(
         "Chance weighs in so short a run: the same seed computed with PyTorch's operations instead "
         "of our kernels (--kernels off) takes another course. One seed decides nothing between "
         "the options. The network of option B is torchvision's resnet34, output for output "
-        "(tests/test_imagenet_models.py).",
+        "(tests/models/test_imagenet.py).",
     ),
 )
 
