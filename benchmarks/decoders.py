@@ -29,7 +29,7 @@ from resnet_repro.data.imagefolder import decode
 from resnet_repro.data.imagefolder.decode import resized_crop, resized_size
 from resnet_repro.data.imagefolder.loader import draw_views
 
-Pixels = NDArray[np.uint8]
+InMemoryLoader = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -62,22 +62,22 @@ class Found:
     greatest: int
 
 
-def _cut(image: Image.Image, view: View) -> Pixels:
+def _cut(image: Image.Image, view: View) -> InMemoryLoader:
     return np.asarray(resized_crop(image, view.side, view.top, view.left, view.crop))
 
 
-def pillow(data: bytes, view: View) -> Pixels:
+def pillow(data: bytes, view: View) -> InMemoryLoader:
     return _cut(decode.decode_by_pillow(data), view)
 
 
-def draft(data: bytes, view: View) -> Pixels:
+def draft(data: bytes, view: View) -> InMemoryLoader:
     """Pillow's Image.draft: a half, a quarter or an eighth, if still as large as is wanted."""
     with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
         image.draft(None, view.place(image.size)[:2])
         return _cut(image.convert("RGB"), view)
 
 
-def ours(data: bytes, view: View) -> Pixels:
+def ours(data: bytes, view: View) -> InMemoryLoader:
     image = decode.decode_jpeg(data)
     return pillow(data, view) if image is None else _cut(image, view)
 
@@ -91,7 +91,7 @@ def _by_torchvision(data: bytes) -> Tensor:
     return pixels
 
 
-def torchvision_io(data: bytes, view: View) -> Pixels:
+def torchvision_io(data: bytes, view: View) -> InMemoryLoader:
     return _cut(Image.fromarray(_by_torchvision(data).numpy()), view)
 
 
@@ -110,7 +110,7 @@ def _reduced(data: bytes, view: View) -> Tensor:
     )
 
 
-def _scaled_whole(pixels: Tensor, view: View) -> Pixels:
+def _scaled_whole(pixels: Tensor, view: View) -> InMemoryLoader:
     """torch's resizing of bytes; all of the image is scaled, as it knows no part of a pixel."""
     width, height, x, y = view.place((pixels.shape[1], pixels.shape[0]))
     scaled = _resize(pixels, (height, width))
@@ -118,7 +118,7 @@ def _scaled_whole(pixels: Tensor, view: View) -> Pixels:
     return square[0].permute(1, 2, 0).contiguous().numpy()
 
 
-def _scaled_square(pixels: Tensor, view: View) -> Pixels:
+def _scaled_square(pixels: Tensor, view: View) -> InMemoryLoader:
     """The same of the square alone, whose edges are moved to whole pixels."""
     height, width = pixels.shape[:2]
     wide, high, x, y = view.place((width, height))
@@ -135,7 +135,7 @@ def _resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 PILLOW, OURS = "Pillow", "simplejpeg (ours)"
-WAYS: dict[str, Callable[[bytes, View], Pixels]] = {
+WAYS: dict[str, Callable[[bytes, View], InMemoryLoader]] = {
     PILLOW: pillow,
     "Pillow, at half the size or less where larger than wanted": draft,
     "torchvision.io": torchvision_io,
@@ -176,7 +176,7 @@ def compare(images: Sequence[bytes], crop: int, repeats: int) -> list[Found]:
 
 
 def _apart(
-    way: Callable[[bytes, View], Pixels], images: Sequence[bytes], views: Sequence[View]
+    way: Callable[[bytes, View], InMemoryLoader], images: Sequence[bytes], views: Sequence[View]
 ) -> tuple[float, float, int]:
     off = [
         np.abs(way(data, view).astype(np.int16) - pillow(data, view))

@@ -36,7 +36,7 @@ from torchvision.transforms import v2  # type: ignore[import-untyped, unused-ign
 from benchmarks.decoders import compare
 from resnet_repro.data.imagefolder.decode import read_image, scaled_size
 from resnet_repro.data.imagefolder.listing import ImageFolder, load, make_split
-from resnet_repro.data.imagefolder.loader import SIDES, ImageStream
+from resnet_repro.data.imagefolder.loader import SIDES, ImageFolderLoader
 from resnet_repro.data.imagefolder.statistics import Statistics
 from resnet_repro.records import provenance
 from resnet_repro.records.files import write_atomic, write_json
@@ -74,7 +74,7 @@ def ours(plan: Plan) -> Iterator[Any]:
     still = Statistics(
         torch.zeros(plan.crop, plan.crop, 3), torch.ones(3), torch.ones(3), torch.eye(3)
     )
-    stream = ImageStream(
+    stream = ImageFolderLoader(
         plan.data,
         still,
         seed=0,

@@ -74,7 +74,7 @@ class OurLoop:
         for _ in range(steps):
             self.trainer.step(self.iteration)
             self.iteration += 1
-        self.trainer.take_interval(steps)  # waits for the device
+        self.trainer.pop_train_metrics(steps)  # waits for the device
         return steps * PAPER.batch_size
 
     def settle(self) -> None:

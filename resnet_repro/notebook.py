@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from resnet_repro.data import digits
-from resnet_repro.data.in_memory import Pixels
+from resnet_repro.data.in_memory import InMemoryLoader
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.probes.lesions import Lesions
 from resnet_repro.records.store import Row
@@ -87,7 +87,7 @@ def train_on_digits(
 
 
 def _row(trainer: Trainer, done: int, steps: int) -> Row:
-    train_loss, train_error = trainer.take_interval(steps)
+    train_loss, train_error = trainer.pop_train_metrics(steps)
     tested = trainer.test()
     return {
         "iteration": done,
@@ -107,7 +107,7 @@ def training_error(model: nn.Module, trained: Trained) -> float:
     model in the mode it found it in.
     """
     source = trained.trainer.source
-    assert isinstance(source, Pixels)
+    assert isinstance(source, InMemoryLoader)
     was_training = model.training
     model.eval()
     answers = torch.cat([model(x).argmax(1) for x in source.plain_train_batches()])

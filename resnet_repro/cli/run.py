@@ -107,12 +107,12 @@ def run(
         results_dir,
     )
     from resnet_repro.runtime.device import choose
-    from resnet_repro.runtime.distributed import joined
+    from resnet_repro.runtime.distributed import init_distributed
     from resnet_repro.train.loggers import require_wandb
 
     if wandb != "disabled":
         require_wandb()
-    with joined(device) as world:
+    with init_distributed(device) as world:
 
         def chosen() -> plan.Settings:
             return plan.Settings(
@@ -122,7 +122,7 @@ def run(
                     kernels=kernels,
                     compile=compile,
                     graph=graph,
-                    parts=accumulate,
+                    grad_accum_steps=accumulate,
                     workers=workers,
                     photographs=plan.of_photographs(experiment.artifact),
                 ),
@@ -136,11 +136,11 @@ def run(
             )
 
         # What is amiss with it is said once, and all compute as the first found to be fastest.
-        first, settings = world.first_does(chosen).device, chosen()
+        first, settings = world.on_main_process(chosen).device, chosen()
         agreed = replace(settings.device, precision=first.precision, kernels=first.kernels)
         settings = replace(settings, device=agreed)
         out = console() if world.first else Console(quiet=True)
-        planned = world.first_does(lambda: plan.plan(request, settings.device.kind))
+        planned = world.on_main_process(lambda: plan.plan(request, settings.device.kind))
         if as_json:
             if world.first:
                 print_json(status.plan_json(planned))

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from resnet_repro.data.dataset import Dataset, Images
-from resnet_repro.data.sampler import EpochChance, epoch_chance
+from resnet_repro.data.sampler import EpochSampler, epoch_sampler
 from resnet_repro.data.source import statistics_chunks
 
 TEST_BATCH = 250  # images
@@ -42,7 +42,7 @@ def training_mean(images: Images, kind: str) -> tuple[Tensor, Tensor | None]:
     return torch.from_numpy(mean).float(), scale
 
 
-class Pixels:
+class InMemoryLoader:
     """One data set on one device, as uint8, with the training stream of one seed.
 
     `train_batch(i)` is a pure function of i. Batches are (N, C, H, W) float32, channels last in
@@ -101,7 +101,9 @@ class Pixels:
         first = iteration * self.batch_size // self.count
         wanted = set(range(first, first + self.epochs))
         for epoch in sorted(wanted - self._uploaded):
-            drawn: EpochChance = epoch_chance(self.seed, epoch, self.count, self.side**2, self.flip)
+            drawn: EpochSampler = epoch_sampler(
+                self.seed, epoch, self.count, self.side**2, self.flip
+            )
             columns = torch.from_numpy(np.stack([drawn.image, drawn.offset, drawn.flip]))
             if self.device.type == "cuda":
                 columns = columns.pin_memory()  # else the copy would wait for the device

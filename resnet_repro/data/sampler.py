@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class EpochChance:
+class EpochSampler:
     """What one epoch draws, each of shape (N,): image, crop offset 0 ... offsets-1, flip 0/1."""
 
     image: NDArray[np.int64]
@@ -21,7 +21,7 @@ class EpochChance:
     flip: NDArray[np.int64]
 
 
-def epoch_chance(seed: int, epoch: int, count: int, offsets: int, flips: bool) -> EpochChance:
+def epoch_sampler(seed: int, epoch: int, count: int, offsets: int, flips: bool) -> EpochSampler:
     """Draw epoch `epoch` of a data set of `count` images.
 
     The words come raw from Philox, a counter-based generator whose output NumPy fixes for all
@@ -30,7 +30,7 @@ def epoch_chance(seed: int, epoch: int, count: int, offsets: int, flips: bool) -
     """
     words = np.random.Philox(key=[seed, epoch]).random_raw(2 * count)
     order, draw = words[:count], words[count:]
-    return EpochChance(
+    return EpochSampler(
         image=np.argsort(order, kind="stable").astype(np.int64),
         offset=((draw >> np.uint64(1)) % np.uint64(offsets)).astype(np.int64),
         flip=(draw & np.uint64(1)).astype(np.int64) * int(flips),

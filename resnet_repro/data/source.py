@@ -14,8 +14,8 @@ from torch import Tensor
 class Source(Protocol):
     """Batches on one device, already preprocessed: images (N, C, H, W) float32, labels (N,) int64.
 
-    `data.pixels.Pixels` holds every image on the device, `data.image_stream.ImageStream` reads
-    files as it goes. Where several processes train together, each sees its own part only.
+    `data.in_memory.InMemoryLoader` holds every image on the device,
+    `data.imagefolder.loader.ImageFolderLoader` reads files as it goes. Where several processes train together, each sees its own part only.
     """
 
     device: torch.device

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnet_repro.data.in_memory import Pixels
+from resnet_repro.data.in_memory import InMemoryLoader
 from resnet_repro.data.source import Source
 from resnet_repro.models.batch_norm import ghost_layers
 
@@ -87,7 +87,7 @@ class CapturedView(SingleView):
     def __init__(
         self,
         model: nn.Module,
-        pixels: Pixels,
+        pixels: InMemoryLoader,
         capture: Capture,
         batch: int = GRAPH_BATCH,
         *,

@@ -60,7 +60,7 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class CopyStart:
+class ReproductionStart:
     """A network's errors in % early in its training at the rate of 0.1, as a repository's log has.
 
     train_error: None where the log has no more than single batches.
@@ -80,12 +80,12 @@ class CopyStart:
         return f"https://github.com/{self.source}/blob/{self.commit}/{self.file}"
 
 
-def load_copies() -> tuple[Copy, ...]:
+def load_reproductions() -> tuple[Copy, ...]:
     """Every row of other_reproductions.csv, in its order."""
-    return parse_copies(_lines("other_reproductions.csv"))
+    return parse_reproductions(_lines("other_reproductions.csv"))
 
 
-def load_starts() -> tuple[CopyStart, ...]:
+def load_starts() -> tuple[ReproductionStart, ...]:
     """Every row of other_reproductions_start.csv, in its order."""
     return parse_starts(_lines("other_reproductions_start.csv"))
 
@@ -95,7 +95,7 @@ def _lines(name: str) -> list[str]:
     return file.read_text(encoding="utf-8").splitlines()
 
 
-def parse_copies(lines: Iterable[str]) -> tuple[Copy, ...]:
+def parse_reproductions(lines: Iterable[str]) -> tuple[Copy, ...]:
     """The copies in the lines of a CSV file. Raises UserError naming the first bad row."""
     rows = _rows("other_reproductions.csv", lines, COLUMNS, ("source", "file", "arm"), _problem)
     return tuple(
@@ -113,13 +113,13 @@ def parse_copies(lines: Iterable[str]) -> tuple[Copy, ...]:
     )
 
 
-def parse_starts(lines: Iterable[str]) -> tuple[CopyStart, ...]:
+def parse_starts(lines: Iterable[str]) -> tuple[ReproductionStart, ...]:
     """The rows in the lines of a CSV file. Raises UserError naming the first bad row."""
     rows = _rows(
         "other_reproductions_start.csv", lines, START_COLUMNS, ("source", "arm"), _start_problem
     )
     return tuple(
-        CopyStart(
+        ReproductionStart(
             row["source"],
             row["commit"],
             row["file"],

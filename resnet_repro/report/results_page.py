@@ -40,8 +40,8 @@ from resnet_repro.report.sections.other_reproductions import (
     NOTE,
     TITLE,
     Reported,
-    copies_grid,
     reported,
+    reproductions_grid,
 )
 from resnet_repro.report.sections.short_vs_full import (
     FULL,
@@ -200,7 +200,7 @@ def _claims(claims: Sequence[ClaimRow], artifact: Artifact, frames: Frames, link
 
 def _copies(frames: Frames, link: Link) -> list[str]:
     rows = reported(frames)
-    cells = copies_grid(rows)
+    cells = reproductions_grid(rows)
     lines = [
         _copy_line(row, line, frames, link) for row, line in zip(rows, cells.rows, strict=True)
     ]

@@ -16,7 +16,7 @@ from resnet_repro.report.load.view import make_view
 from resnet_repro.report.page import write_page
 from resnet_repro.report.plots import style
 from resnet_repro.report.results_page import results_page as page_text
-from resnet_repro.report.sections.other_reproductions import copies_texts
+from resnet_repro.report.sections.other_reproductions import reproductions_texts
 from resnet_repro.report.tables import SideBySide, Table, comparison, table, table_joint
 from resnet_repro.report.throughput import pace
 from resnet_repro.report.verdicts.joint import Joint
@@ -54,7 +54,7 @@ def write_report(
         found = table(experiment.artifact, frames)
         written += write_tables(found, tables_dir)
         if name == COPIES_BESIDE:
-            written += _write_texts(copies_texts(frames), tables_dir)
+            written += _write_texts(reproductions_texts(frames), tables_dir)
         with style.style():
             figure = experiment.draw(view)
         drawn = style.save(

@@ -14,7 +14,7 @@ WARMUPS = 3  # calls before recording: compilation, autotuning and lazy buffers 
 MARK_EVERY = 8  # steps; twice as many may be queued
 
 
-def captured(work: Callable[[], None], state: Iterable[Tensor]) -> Callable[[], None]:
+def make_cuda_graph(work: Callable[[], None], state: Iterable[Tensor]) -> Callable[[], None]:
     """Record `work` as a CUDA graph; returns what replays it.
 
     `work` must read and write the same tensors at each call and never wait for the device.

@@ -33,7 +33,7 @@ class Device:
     kernels: bool = False  # own CPU kernels (resnet_repro.kernels)
     compile: bool = False  # torch.compile of the repeated block
     graph: bool = False  # a step as one CUDA graph
-    parts: int = 1  # that a process computes its batch in, one after another
+    grad_accum_steps: int = 1  # that a process computes its batch in, one after another
     workers: int = 0  # processes that read image files; 0: this one
     tried: bool = False  # precision and kernels are the fastest of a trial, which may err
 
@@ -57,7 +57,7 @@ def choose(
     kernels: str = "auto",
     compile: str = "auto",
     graph: str = "auto",
-    parts: int = 1,
+    grad_accum_steps: int = 1,
     workers: int | None = None,
     photographs: bool = False,
 ) -> Device:
@@ -103,7 +103,7 @@ def choose(
         kernels=use_kernels,
         compile=compiled,
         graph=graph != "off" and device == "cuda" and not photographs,
-        parts=parts,
+        grad_accum_steps=grad_accum_steps,
         workers=workers,
         tried=len(ways) > 1,
     )

@@ -55,7 +55,7 @@ class World:
         dist.all_reduce(raised, dist.ReduceOp.MAX)
         return tuple(bool(flag) for flag in raised.tolist())
 
-    def first_does(self, work: Callable[[], T]) -> T:
+    def on_main_process(self, work: Callable[[], T]) -> T:
         """What `work` returns, or the UserError it raises, called by the first process alone.
 
         The others wait for it, however long it takes.
@@ -80,11 +80,11 @@ class World:
         return cast(T, box[0])
 
 
-ALONE = World()
+SINGLE_PROCESS = World()
 
 
 @contextlib.contextmanager
-def joined(device: str, meeting: datetime.timedelta | None = None) -> Iterator[World]:
+def init_distributed(device: str, meeting: datetime.timedelta | None = None) -> Iterator[World]:
     """Meet the processes that torchrun has started with this one; alone without torchrun.
 
     On CUDA each process takes the device of its number on its machine. Raises UserError when the
@@ -93,7 +93,7 @@ def joined(device: str, meeting: datetime.timedelta | None = None) -> Iterator[W
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or "RANK" not in os.environ:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
     cuda = device in ("auto", "cuda") and torch.cuda.is_available()

@@ -94,7 +94,7 @@ def in_turn(
 
 
 def _child(job: Job, data: Data, events: Any, wandb: str) -> None:
-    from resnet_repro.runtime.distributed import ALONE
+    from resnet_repro.runtime.distributed import SINGLE_PROCESS
 
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -104,7 +104,7 @@ def _child(job: Job, data: Data, events: Any, wandb: str) -> None:
 
     with _stop_signals() as asked:
         try:
-            _train_one(job, data, events.put, lambda: asked() or orphaned(), wandb, ALONE)
+            _train_one(job, data, events.put, lambda: asked() or orphaned(), wandb, SINGLE_PROCESS)
         except UserError as error:
             events.put(Event(job.run, "failed", str(error)))
     if orphaned():

@@ -250,10 +250,10 @@ def execute(
     Raises UserError before anything is trained when the plan or the data are unusable, and when
     a run meets one (a full disk, say); the other runs are then saved and stopped.
     """
-    from resnet_repro.runtime.distributed import ALONE
-    from resnet_repro.train.trainer import check_parts
+    from resnet_repro.runtime.distributed import SINGLE_PROCESS
+    from resnet_repro.train.trainer import check_grad_accum
 
-    world = world or ALONE
+    world = world or SINGLE_PROCESS
 
     def usable() -> list[Planned]:
         if world.size > 1 and (settings.jobs > 1 or not of_photographs(request.artifact)):
@@ -265,10 +265,10 @@ def execute(
         refuse_unusable(planned)
         for run in planned:
             if run.state != "done":
-                check_parts(run.recipe, settings.device, world)
+                check_grad_accum(run.recipe, settings.device, world)
         return planned
 
-    planned = world.first_does(usable)
+    planned = world.on_main_process(usable)
     ends = {p.run: "kept" for p in planned if p.state == "done"}
     todo = [p for p in planned if p.state != "done"]
     if todo:
@@ -280,7 +280,7 @@ def execute(
                 digest = data[run.arm.dataset].digest
                 refuse_unusable([_state(run, request, digest, {})])
 
-        world.first_does(still_usable)
+        world.on_main_process(still_usable)
         if settings.jobs == 1:
             ends |= in_turn(jobs, data, emit, settings.wandb, world)
         else:

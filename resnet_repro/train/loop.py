@@ -16,7 +16,7 @@ from resnet_repro.errors import UserError
 from resnet_repro.records import provenance, schema, store
 from resnet_repro.runtime.compilation import compiling
 from resnet_repro.runtime.device import computing, followed
-from resnet_repro.runtime.distributed import ALONE, World
+from resnet_repro.runtime.distributed import SINGLE_PROCESS, World
 from resnet_repro.train import checkpoint, recorder
 from resnet_repro.train.job import Job, Progress
 from resnet_repro.train.sources import Data
@@ -45,7 +45,7 @@ class Watch:
     end: Callable[[schema.Result], None] = lambda result: None
 
 
-def train(job: Job, data: Data, watch: Watch, world: World = ALONE) -> schema.Result:
+def train(job: Job, data: Data, watch: Watch, world: World = SINGLE_PROCESS) -> schema.Result:
     """Train `job` to its end, from its newest checkpoint if there is one, and write its record.
 
     With several processes each calls this with the same job; the first one alone reads and
@@ -55,10 +55,10 @@ def train(job: Job, data: Data, watch: Watch, world: World = ALONE) -> schema.Re
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(computing(job.device))
-        finished = world.first_does(lambda: _begin(job, stack))
+        finished = world.on_main_process(lambda: _begin(job, stack))
         if finished is not None:
             return finished
-        earlier = world.first_does(lambda: store.read_execution(job.folder))
+        earlier = world.on_main_process(lambda: store.read_execution(job.folder))
         if earlier is not None:
             job = dataclasses.replace(job, device=followed(job.device, earlier))
         trainer = Trainer(job.spec.network, data, job.recipe, job.spec.seed, job.device, world)
@@ -180,7 +180,7 @@ def _interval(job: Job, trainer: Trainer, progress: Progress, clock: float) -> t
     """Training loss and error of the interval that ends here; notes how long it took."""
     past = progress.metrics[-1]["iteration"] if progress.metrics else 0
     steps = int(progress.iteration - past)
-    loss, error = trainer.take_interval(steps)  # waits for the device
+    loss, error = trainer.pop_train_metrics(steps)  # waits for the device
     seconds = progress.seconds + time.monotonic() - clock
     progress.seconds = 0.0
     progress.timing.append(
@@ -238,7 +238,9 @@ def _save(job: Job, trainer: Trainer, progress: Progress) -> None:
 
 def _resume(job: Job, trainer: Trainer, watch: Watch) -> Progress:
     """Go on from the newest whole checkpoint, or start."""
-    found = trainer.world.first_does(lambda: checkpoint.load_newest(job.checkpoints, watch.say))
+    found = trainer.world.on_main_process(
+        lambda: checkpoint.load_newest(job.checkpoints, watch.say)
+    )
     if found is None:
         if trainer.world.first and (job.folder / "metrics.csv").exists():
             watch.say(f"{job.run}: no checkpoint in {job.checkpoints}, so it starts again")

@@ -49,7 +49,7 @@ def sitting(job: Job) -> dict[str, Any]:
         "kernels": job.device.kernels,
         "compile": job.device.compile,
         "cuda_graph": job.device.graph,
-        "parts": job.device.parts,
+        "parts": job.device.grad_accum_steps,
         "decoder": decoder() if isinstance(job.recipe, ImageRecipe) else "",
         "commit": commit,
         "dirty": dirty,
@@ -126,7 +126,7 @@ def finish(
         store.write_result(job.folder, whole)
         return whole
 
-    return trainer.world.first_does(write)
+    return trainer.world.on_main_process(write)
 
 
 def _digests(folder: Path, data: Data) -> dict[str, str]:

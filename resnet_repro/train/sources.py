@@ -11,13 +11,13 @@ from resnet_repro.data import load
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.data.imagefolder import listing
 from resnet_repro.data.imagefolder.listing import ImageFolder
-from resnet_repro.data.imagefolder.loader import ImageStream
+from resnet_repro.data.imagefolder.loader import ImageFolderLoader
 from resnet_repro.data.imagefolder.statistics import Corrupt, Statistics, examine
-from resnet_repro.data.in_memory import Pixels
+from resnet_repro.data.in_memory import InMemoryLoader
 from resnet_repro.data.source import Source
 from resnet_repro.errors import UserError
 from resnet_repro.runtime.device import Device
-from resnet_repro.runtime.distributed import ALONE, World
+from resnet_repro.runtime.distributed import SINGLE_PROCESS, World
 from resnet_repro.train.recipe import CifarRecipe, ImageRecipe, Recipe
 
 
@@ -51,7 +51,7 @@ class Reading:
     say: Callable[[str], None] = print
 
 
-def load_data(name: str, recipe: Recipe, reading: Reading, world: World = ALONE) -> Data:
+def load_data(name: str, recipe: Recipe, reading: Reading, world: World = SINGLE_PROCESS) -> Data:
     """The data set called `name`, and what a run under `recipe` must know of its files.
 
     The first process lists and examines files for all; the others look for the same files below
@@ -84,7 +84,7 @@ def load_data(name: str, recipe: Recipe, reading: Reading, world: World = ALONE)
             )
         )
 
-    return _at_home(world.first_does(read), reading.root, world)
+    return _at_home(world.on_main_process(read), reading.root, world)
 
 
 def _at_home(data: Photographs, root: Path | None, world: World) -> Photographs:
@@ -107,14 +107,14 @@ def channels(data: Data) -> int:
 
 
 def open_source(
-    data: Data, recipe: Recipe, seed: int, device: Device, world: World = ALONE
+    data: Data, recipe: Recipe, seed: int, device: Device, world: World = SINGLE_PROCESS
 ) -> Source:
     """The batches of one run on its device; this process's part of them where there are several.
 
     Raises UserError for arrays under a recipe of photographs, and the reverse.
     """
     if isinstance(data, Dataset) and isinstance(recipe, CifarRecipe):
-        return Pixels(
+        return InMemoryLoader(
             data,
             seed=seed,
             batch_size=recipe.batch_size,
@@ -124,7 +124,7 @@ def open_source(
             device=device.torch,
         )
     if isinstance(data, Photographs) and isinstance(recipe, ImageRecipe):
-        return ImageStream(
+        return ImageFolderLoader(
             data.folder,
             data.statistics,
             seed=seed,

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from resnet_repro.data.in_memory import Pixels
+from resnet_repro.data.in_memory import InMemoryLoader
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.single_view import (
     CapturedView,
@@ -25,9 +25,9 @@ from resnet_repro.kernels import use_winograd
 from resnet_repro.models import build
 from resnet_repro.models.batch_norm import ghost_layers, track_together
 from resnet_repro.runtime.compilation import compile_blocks
-from resnet_repro.runtime.cuda_graph import RunAhead, captured
+from resnet_repro.runtime.cuda_graph import RunAhead, make_cuda_graph
 from resnet_repro.runtime.device import Device, autocast, synchronize, uncompiled
-from resnet_repro.runtime.distributed import ALONE, RunningStatistics, World
+from resnet_repro.runtime.distributed import SINGLE_PROCESS, RunningStatistics, World
 from resnet_repro.train import norms
 from resnet_repro.train.half import call_cast, cast_names
 from resnet_repro.train.optimizer import change_rate, make_optimizer, rescale_momentum
@@ -61,9 +61,9 @@ class Trainer:
         recipe: Recipe,
         seed: int,
         device: Device,
-        world: World = ALONE,
+        world: World = SINGLE_PROCESS,
     ) -> None:
-        check_parts(recipe, device, world)
+        check_grad_accum(recipe, device, world)
         self.recipe = recipe
         self.device = device
         self.world = world
@@ -114,12 +114,12 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, recipe, self._rate)
         self.iteration = torch.zeros((), dtype=torch.int64, device=device.torch)
         self.loss_sum = torch.zeros((), device=device.torch)
-        self.wrong_sum = torch.zeros((), dtype=torch.int64, device=device.torch)
+        self.num_errors = torch.zeros((), dtype=torch.int64, device=device.torch)
         self._replay: Callable[[], None] | None = None
         self._ahead = RunAhead() if device.kind == "cuda" else None
         self._view = (
-            CapturedView(self.model, self.source, captured, pad=device.compile)
-            if device.graph and isinstance(self.source, Pixels)
+            CapturedView(self.model, self.source, make_cuda_graph, pad=device.compile)
+            if device.graph and isinstance(self.source, InMemoryLoader)
             else SingleView(self.model, self.source, world.sum, pad=device.compile)
         )
 
@@ -132,7 +132,7 @@ class Trainer:
             self._compute()
         else:
             if self._replay is None:
-                self._replay = captured(self._compute, self._tensors().values())
+                self._replay = make_cuda_graph(self._compute, self._tensors().values())
             self._replay()
         if self._ahead:
             self._ahead.stepped()
@@ -155,8 +155,8 @@ class Trainer:
         x, labels = self.source.batch_at(self.iteration)
         self.optimizer.zero_grad(set_to_none=True)
         before = self.running.now() if self.running else None
-        parts = self.device.parts
-        mean, wrong = torch.zeros_like(self.loss_sum), torch.zeros_like(self.wrong_sum)
+        parts = self.device.grad_accum_steps
+        mean, wrong = torch.zeros_like(self.loss_sum), torch.zeros_like(self.num_errors)
         for part, (some, answers) in enumerate(
             zip(x.chunk(parts), labels.chunk(parts), strict=True), 1
         ):
@@ -178,7 +178,7 @@ class Trainer:
             self.warmup.note(self.iteration, wrong)
         self.optimizer.step()
         self.loss_sum += mean
-        self.wrong_sum += wrong
+        self.num_errors += wrong
 
     def _logits(self, x: Tensor) -> Tensor:
         if self._cast:
@@ -191,15 +191,15 @@ class Trainer:
             return contextlib.nullcontext()
         return self.network.no_sync()  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
 
-    def take_interval(self, steps: int) -> tuple[float, float]:
+    def pop_train_metrics(self, steps: int) -> tuple[float, float]:
         """Mean training loss in nats and error in % over the `steps` since the last call.
 
         Waits for the device, and learns from it whether the warm-up has ended.
         """
         loss = self.loss_sum.item() / steps
-        error = 100.0 * self.wrong_sum.item() / (steps * self.recipe.batch_size)
+        error = 100.0 * self.num_errors.item() / (steps * self.recipe.batch_size)
         self.loss_sum.zero_()
-        self.wrong_sum.zero_()
+        self.num_errors.zero_()
         if self.warming and self.warmup and not self.warmup.cold.item():
             self.warming, self.warmup_ended = False, int(self.warmup.ended.item())
             # The last update may still have been at the low rate.
@@ -256,7 +256,7 @@ class Trainer:
         for name, parameter in self.model.named_parameters():
             state = self.optimizer.state.get(parameter, {})
             tensors |= {f"momentum.{name}": v for k, v in state.items() if k == "momentum_buffer"}
-        tensors |= {"loss_sum": self.loss_sum, "wrong_sum": self.wrong_sum, "rate": self._rate}
+        tensors |= {"loss_sum": self.loss_sum, "wrong_sum": self.num_errors, "rate": self._rate}
         if self.warmup:
             tensors |= {f"warmup.{k}": v for k, v in self.warmup.tensors().items()}
         return tensors
@@ -286,13 +286,13 @@ class Trainer:
         self.warmup_ended = cast("int | None", plain["warmup_ended"])
 
 
-def check_parts(recipe: Recipe, device: Device, world: World) -> None:
+def check_grad_accum(recipe: Recipe, device: Device, world: World) -> None:
     """Whether a batch can be shared by the processes and computed in parts.
 
     Each part must hold whole chunks of batch normalisation, or the result would depend on how it
     is computed. Raises UserError otherwise.
     """
-    shares = world.size * device.parts
+    shares = world.size * device.grad_accum_steps
     if shares == 1:
         return
     chunk = min(recipe.bn_batch, recipe.batch_size)

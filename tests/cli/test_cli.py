@@ -290,7 +290,9 @@ def test_a_script_runs_from_a_shell(tmp_path: Path) -> None:
 
 def test_an_experiment_script_imports_no_torch(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('no torch here')")
-    code = "from resnet_repro import artifacts; [artifacts.load(n) for n in artifacts.names()]"
+    code = (
+        "from resnet_repro.paper import artifacts; [artifacts.load(n) for n in artifacts.names()]"
+    )
     path = os.pathsep.join([str(tmp_path), str(REPO)])
     subprocess.run(
         [sys.executable, "-c", code], env=environment(PYTHONPATH=path), check=True, cwd=tmp_path

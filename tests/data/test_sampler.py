@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resnet_repro.data.dataset import Dataset, make_split
-from resnet_repro.data.in_memory import Pixels, training_mean
-from resnet_repro.data.sampler import epoch_chance
+from resnet_repro.data.in_memory import InMemoryLoader, training_mean
+from resnet_repro.data.sampler import epoch_sampler
 
 
-def pixels(data: Dataset, **changes: object) -> Pixels:
+def pixels(data: Dataset, **changes: object) -> InMemoryLoader:
     settings: dict[str, object] = {
         "seed": 3,
         "batch_size": 128,
@@ -24,12 +24,12 @@ def pixels(data: Dataset, **changes: object) -> Pixels:
         "mean": "pixel",
         "device": torch.device("cpu"),
     }
-    return Pixels(data, **(settings | changes))  # type: ignore[arg-type]
+    return InMemoryLoader(data, **(settings | changes))  # type: ignore[arg-type]
 
 
 def test_the_stream_is_pinned() -> None:
     """What a seed draws must never change: records name it by the seed alone."""
-    chance = epoch_chance(seed=7, epoch=2, count=1000, offsets=81, flips=True)
+    chance = epoch_sampler(seed=7, epoch=2, count=1000, offsets=81, flips=True)
     words = np.concatenate([chance.image, chance.offset, chance.flip]).astype("<i8").tobytes()
     assert hashlib.sha256(words).hexdigest() == (
         "6e09d8b7e8142ed7893d2386a798a7e50f310a6d51b8cf8e54b83b49050df139"
@@ -38,7 +38,7 @@ def test_the_stream_is_pinned() -> None:
 
 @given(st.integers(0, 2**32), st.integers(0, 1000), st.integers(1, 300))
 def test_an_epoch_shows_every_image_once(seed: int, epoch: int, count: int) -> None:
-    chance = epoch_chance(seed, epoch, count, 81, True)
+    chance = epoch_sampler(seed, epoch, count, 81, True)
     assert sorted(chance.image) == list(range(count))
     assert chance.offset.min() >= 0
     assert chance.offset.max() <= 80
@@ -55,7 +55,7 @@ def test_every_batch_is_full_and_batches_tile_the_stream(
     data = Dataset(
         "numbers", make_split(images, labels), make_split(images, labels), ("only labels matter",)
     )
-    source = Pixels(
+    source = InMemoryLoader(
         data,
         seed=5,
         batch_size=batch,
@@ -65,7 +65,7 @@ def test_every_batch_is_full_and_batches_tile_the_stream(
         device=torch.device("cpu"),
     )
     first, last = iteration * batch // count, (iteration + 1) * batch // count
-    epochs = [epoch_chance(5, e, count, 9, False).image for e in range(first, last + 1)]
+    epochs = [epoch_sampler(5, e, count, 9, False).image for e in range(first, last + 1)]
     start = iteration * batch - first * count
     expected = data.train.labels[np.concatenate(epochs)[start : start + batch]]
     for _ in range(2):  # once more: asked again it is the same
@@ -75,14 +75,14 @@ def test_every_batch_is_full_and_batches_tile_the_stream(
 
 def test_epochs_and_seeds_differ() -> None:
     def order(seed: int, epoch: int) -> list[int]:
-        return list(epoch_chance(seed, epoch, 100, 81, True).image)
+        return list(epoch_sampler(seed, epoch, 100, 81, True).image)
 
     assert len({tuple(order(s, e)) for s in range(3) for e in range(3)}) == 9
 
 
 def test_each_of_the_81_offsets_comes_at_its_rate() -> None:
     """Chi-squared over a million draws; a crop that never draws the last offset fails."""
-    draws = [epoch_chance(0, epoch, 50_000, 81, True) for epoch in range(20)]
+    draws = [epoch_sampler(0, epoch, 50_000, 81, True) for epoch in range(20)]
     counts = np.bincount(np.concatenate([d.offset for d in draws]), minlength=81)
     assert len(counts) == 81
     expected = counts.sum() / 81
@@ -96,7 +96,7 @@ def test_each_of_the_81_offsets_comes_at_its_rate() -> None:
 
 
 def test_images_of_one_batch_have_their_own_crops(tiny_data: Dataset) -> None:
-    chance = epoch_chance(3, 0, 300, 81, True)
+    chance = epoch_sampler(3, 0, 300, 81, True)
     assert len(set(chance.offset[:128].tolist())) > 40
 
 
@@ -115,7 +115,7 @@ def test_a_batch_is_cropped_and_flipped_as_written_plainly(tiny_data: Dataset) -
     centred = images - images.mean(axis=0, dtype=np.float64).astype(np.float32)
     padded = np.pad(centred, ((0, 0), (0, 0), (4, 4), (4, 4)))
     x, labels = source.train_batch(2)
-    draws = [epoch_chance(3, e, 300, 81, True) for e in (0, 1)]
+    draws = [epoch_sampler(3, e, 300, 81, True) for e in (0, 1)]
     stream = [np.concatenate([getattr(d, f) for d in draws]) for f in ("image", "offset", "flip")]
     for k in range(128):
         image, offset, flip = (int(column[256 + k]) for column in stream)

@@ -14,7 +14,7 @@ from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import make_view
 from resnet_repro.report.plots.style import plotted_digest, stored_digest
 from resnet_repro.report.results_page import heading_anchor, results_page
-from resnet_repro.report.sections.other_reproductions import copies_texts
+from resnet_repro.report.sections.other_reproductions import reproductions_texts
 from resnet_repro.report.tables import table
 from resnet_repro.report.write import readme_parts, write_tables
 from resnet_repro.sweep import status
@@ -49,7 +49,7 @@ def test_committed_tables_and_figures_are_those_of_the_records(
 
 
 def test_the_committed_table_of_copies_is_that_of_the_records(frames: Frames) -> None:
-    for name, text in copies_texts(frames).items():
+    for name, text in reproductions_texts(frames).items():
         assert (REPO / "results" / "tables" / name).read_text() == text, name
 
 

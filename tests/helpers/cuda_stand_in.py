@@ -86,7 +86,7 @@ class StandIn:
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """Let `captured` work on the CPU."""
+    """Let `make_cuda_graph` work on the CPU."""
     made = StandIn()
 
     def new() -> Graph:

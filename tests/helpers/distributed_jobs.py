@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from resnet_repro.evaluate.single_view import moving_statistics
 from resnet_repro.runtime.device import choose
-from resnet_repro.runtime.distributed import World, joined
+from resnet_repro.runtime.distributed import World, init_distributed
 from resnet_repro.train.recipe import IMAGE_PROTOCOLS
 from resnet_repro.train.sources import Reading, load_data
 from resnet_repro.train.trainer import Trainer
@@ -29,7 +29,7 @@ def after_training(
     the last step's gradients, weights, momentum, moving averages, the warm-up, the interval's
     figures, the test's, and the statistics averaged for it.
     """
-    device = choose("cpu", "fp32", kernels="off", parts=parts, photographs=True)
+    device = choose("cpu", "fp32", kernels="off", grad_accum_steps=parts, photographs=True)
     # So small a rate that the last step's gradient is still that of the first weights: an
     # untrained network amplifies rounding a thousandfold from step to step. The second step ends
     # the warm-up unless every image of both batches is wrong.
@@ -45,7 +45,7 @@ def after_training(
     found = {f"gradient.{k}": p.grad.clone() for k, p in named if p.grad is not None}
     state = trainer.state()[0].items()  # weights, averages, momentum, warm-up
     found |= {k: v.clone().float() for k, v in state if not k.endswith("num_batches_tracked")}
-    figures = dict(zip(("loss", "error"), trainer.take_interval(STEPS), strict=True))
+    figures = dict(zip(("loss", "error"), trainer.pop_train_metrics(STEPS), strict=True))
     figures |= dataclasses.asdict(trainer.test())
     trainer.adopt_averages()
     averaged = {f"averaged.{i}": s for i, s in enumerate(moving_statistics(trainer.model))}
@@ -60,7 +60,7 @@ if __name__ == "__main__":
     parser.add_argument("--parts", type=int, default=1)
     parser.add_argument("--meeting", type=float, default=60.0)
     asked = parser.parse_args()
-    with joined("cpu", datetime.timedelta(seconds=asked.meeting)) as world:
+    with init_distributed("cpu", datetime.timedelta(seconds=asked.meeting)) as world:
         tensors = after_training(asked.root, asked.out / "cache", asked.parts, world)
         if world.first:
             save_file(

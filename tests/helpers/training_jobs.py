@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 
 from resnet_repro.data.dataset import Dataset
-from resnet_repro.data.in_memory import Pixels
+from resnet_repro.data.in_memory import InMemoryLoader
 from resnet_repro.paper.artifacts import Arm
 from resnet_repro.records.schema import RunId
 from resnet_repro.runtime.device import choose
@@ -33,9 +33,9 @@ def smoke_job(folder: Path, data: Dataset, network: str, **changes: object) -> J
     )
 
 
-def pixels_of(trainer: Trainer) -> Pixels:
+def pixels_of(trainer: Trainer) -> InMemoryLoader:
     """The source of a trainer on arrays."""
-    assert isinstance(trainer.source, Pixels)
+    assert isinstance(trainer.source, InMemoryLoader)
     return trainer.source
 
 

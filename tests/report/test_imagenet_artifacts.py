@@ -549,7 +549,7 @@ def test_the_results_page_shows_them_all_and_what_is_wanting(tmp_path: Path) -> 
 REPORT = """
 import sys
 from pathlib import Path
-from resnet_repro import artifacts
+from resnet_repro.paper import artifacts
 from resnet_repro.report.write import write_report
 paths = write_report([Path(sys.argv[1])], Path(sys.argv[2]), Path(sys.argv[2]),
                      ["fig4", "table2", "table5", "imagenette"])

@@ -71,7 +71,7 @@ def test_a_compiled_step_computes_a_plain_one_and_keeps_no_map_in_float32(digits
         with computing(device):
             trainer = Trainer("resnet14-w4", digits, CHUNKS, 0, device)
             trainer.step(0)
-            ends.append((trainer.take_interval(1)[0], trainer.gradient_norms()))
+            ends.append((trainer.pop_train_metrics(1)[0], trainer.gradient_norms()))
             kept: Counter[torch.dtype] = Counter()
 
             def keep(tensor: Tensor, kept: Counter[torch.dtype] = kept) -> Tensor:

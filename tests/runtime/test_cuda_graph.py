@@ -12,7 +12,7 @@ from torch import Tensor
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.single_view import CapturedView
-from resnet_repro.runtime.cuda_graph import captured
+from resnet_repro.runtime.cuda_graph import make_cuda_graph
 from resnet_repro.runtime.device import Device, choose
 from resnet_repro.train.recipe import PROTOCOLS, Recipe
 from resnet_repro.train.trainer import Trainer
@@ -64,7 +64,7 @@ def test_replayed_steps_are_ordinary_ones_bit_for_bit(
         for iteration in (*range(8), 44, 45):
             trainer.step(iteration)
             if iteration in (1, 7, 45):
-                found += [trainer.take_interval(8), trainer.rate(iteration + 1)]
+                found += [trainer.pop_train_metrics(8), trainer.rate(iteration + 1)]
                 found += [trainer.gradient_norms(), trainer.warmup_ended]
     assert figures[0] == figures[1]
     assert_equal(values(replayed), values(ordinary))
@@ -75,7 +75,7 @@ def test_recording_changes_nothing(digits: Dataset, cuda: StandIn) -> None:
     trainer = recorded(new(digits))
     before = values(trainer)
     trainer.source.prepare(0)
-    captured(trainer._compute, trainer._tensors().values())
+    make_cuda_graph(trainer._compute, trainer._tensors().values())
     assert len(cuda.graphs) == 1
     assert_equal(values(trainer), before)
 
@@ -133,7 +133,7 @@ def test_every_tensor_that_a_step_changes_is_named(
 def test_a_captured_test_is_an_ordinary_one(digits: Dataset, cuda: StandIn) -> None:
     trainer = new(digits)
     ordinary = trainer.test()
-    trainer._view = CapturedView(trainer.model, pixels_of(trainer), captured, batch=100)
+    trainer._view = CapturedView(trainer.model, pixels_of(trainer), make_cuda_graph, batch=100)
     for _ in range(2):
         found = dataclasses.astuple(trainer.test())
         assert found == pytest.approx(dataclasses.astuple(ordinary), rel=1e-5)

@@ -22,9 +22,9 @@ from resnet_repro.cli import main
 from resnet_repro.errors import UserError
 from resnet_repro.runtime import distributed
 from resnet_repro.runtime.device import choose
-from resnet_repro.runtime.distributed import ALONE, World
+from resnet_repro.runtime.distributed import SINGLE_PROCESS, World
 from resnet_repro.train.recipe import IMAGE_PROTOCOLS
-from resnet_repro.train.trainer import check_parts
+from resnet_repro.train.trainer import check_grad_accum
 from tests.conftest import REPO, environment
 from tests.helpers.distributed_jobs import after_training
 from tests.helpers.photographs import make_imagenette
@@ -92,7 +92,7 @@ def record(folder: Path, protocol: str) -> Path:
 @pytest.fixture(scope="module")
 def alone(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
     """After some steps of one process that normalises the same chunks, warm-up included."""
-    return after_training(photographs, tmp_path_factory.mktemp("cache"), 1, ALONE)
+    return after_training(photographs, tmp_path_factory.mktemp("cache"), 1, SINGLE_PROCESS)
 
 
 def test_the_warm_up_counts_the_whole_batch(alone: dict[str, torch.Tensor]) -> None:
@@ -113,7 +113,7 @@ def assert_alike(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor])
 def test_accumulation_gives_the_same_gradients_and_averages(
     photographs: Path, tmp_path: Path, alone: dict[str, torch.Tensor]
 ) -> None:
-    assert_alike(after_training(photographs, tmp_path, 2, ALONE), alone)
+    assert_alike(after_training(photographs, tmp_path, 2, SINGLE_PROCESS), alone)
 
 
 @pytest.mark.parametrize("parts", [1, 2])
@@ -133,7 +133,7 @@ def test_chunks_do_matter(
     photographs: Path, tmp_path: Path, alone: dict[str, torch.Tensor]
 ) -> None:
     """Else the tests above would show nothing: the first gradient depends on the chunks."""
-    found = after_training(photographs, tmp_path, 1, ALONE, bn_batch=8)
+    found = after_training(photographs, tmp_path, 1, SINGLE_PROCESS, bn_batch=8)
     with pytest.raises(AssertionError):
         assert_alike(found, alone)
 
@@ -251,7 +251,10 @@ def test_a_process_that_cannot_reach_the_others_says_so(
 def test_several_processes_need_devices_that_can_meet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UserError, match="--device cuda or cpu"), distributed.joined("mps"):
+    with (
+        pytest.raises(UserError, match="--device cuda or cpu"),
+        distributed.init_distributed("mps"),
+    ):
         raise AssertionError("nobody is met")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     monkeypatch.setattr(distributed, "MEETING", datetime.timedelta(seconds=1))
@@ -259,7 +262,10 @@ def test_several_processes_need_devices_that_can_meet(monkeypatch: pytest.Monkey
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("MASTER_PORT", str(free.getsockname()[1]))
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
-    with pytest.raises(UserError, match="cannot reach the others"), distributed.joined("auto"):
+    with (
+        pytest.raises(UserError, match="cannot reach the others"),
+        distributed.init_distributed("auto"),
+    ):
         raise AssertionError("nobody is met")
 
 
@@ -278,9 +284,9 @@ def test_what_is_amiss_is_said_once(photographs: Path, tmp_path: Path) -> None:
 def test_shares_must_hold_whole_chunks() -> None:
     recipe = IMAGE_PROTOCOLS["paper"]
     cpu = choose("cpu", "fp32")
-    check_parts(recipe, cpu, World(0, 8))
-    check_parts(recipe, choose("cpu", "fp32", parts=4), World(1, 2))
+    check_grad_accum(recipe, cpu, World(0, 8))
+    check_grad_accum(recipe, choose("cpu", "fp32", grad_accum_steps=4), World(1, 2))
     with pytest.raises(UserError, match="parts that divides 8"):
-        check_parts(recipe, cpu, World(0, 3))
+        check_grad_accum(recipe, cpu, World(0, 3))
     with pytest.raises(UserError, match="parts that divides 8"):
-        check_parts(recipe, choose("cpu", "fp32", parts=16), ALONE)
+        check_grad_accum(recipe, choose("cpu", "fp32", grad_accum_steps=16), SINGLE_PROCESS)

@@ -72,7 +72,7 @@ def test_the_warmup_in_training(digits: Dataset, rows: tuple[int, ...]) -> None:
     for iteration in range(8):
         trainer.step(iteration)
         if iteration + 1 in rows:
-            trainer.take_interval(1)
+            trainer.pop_train_metrics(1)
             seen.append(trainer.rate(iteration + 1))
     assert trainer.warmup_ended == 3
     assert not trainer.warming
@@ -88,7 +88,7 @@ def test_a_state_goes_on_bit_for_bit_on_either_side_of_the_warmup(digits: Datase
     for iteration in range(8):
         whole.step(iteration)
         if iteration == 3:
-            whole.take_interval(4)
+            whole.pop_train_metrics(4)
     for trainer, steps in ((first, range(at)), (second, range(at, 8))):
         if trainer is second:
             tensors, plain = first.state()
@@ -96,7 +96,7 @@ def test_a_state_goes_on_bit_for_bit_on_either_side_of_the_warmup(digits: Datase
         for iteration in steps:
             trainer.step(iteration)
             if iteration == 3:
-                trainer.take_interval(4)
+                trainer.pop_train_metrics(4)
     assert whole.warmup_ended == second.warmup_ended
     for name, value in whole.state()[0].items():
         if not name.endswith("_sum"):
@@ -203,7 +203,7 @@ def test_a_captured_step_equals_an_ordinary_one(
             trainer = Trainer("resnet14-w4", digits, recipe, 0, device)
             for iteration in range(8):
                 trainer.step(iteration)
-            sums = trainer.take_interval(8)
+            sums = trainer.pop_train_metrics(8)
             ends.append((sums, trainer.test(), trainer.gradient_norms(), trainer.warmup_ended))
     assert ends[1][0] == pytest.approx(ends[0][0], rel=1e-3)
     tests = [dataclasses.astuple(end[1]) for end in ends]
@@ -283,7 +283,7 @@ def test_a_captured_trainer_goes_on_from_a_state(digits: Dataset) -> None:
         second.load({k: v.clone() for k, v in tensors.items()}, plain)
         for iteration in range(4, 8):
             second.step(iteration)
-    assert second.take_interval(8) == pytest.approx(whole.take_interval(8), rel=1e-2)
+    assert second.pop_train_metrics(8) == pytest.approx(whole.pop_train_metrics(8), rel=1e-2)
 
 
 @pytest.mark.gpu

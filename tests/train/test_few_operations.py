@@ -107,7 +107,7 @@ def after_steps(data: Dataset, device: Device, *, cast: bool) -> dict[str, Tenso
 @pytest.mark.parametrize("parts", [1, 2])
 def test_weights_cast_together_are_those_that_autocast_casts(digits: Dataset, parts: int) -> None:
     """Bit for bit, gradients and weights."""
-    device = choose("cpu", "bf16", kernels="off", parts=parts)
+    device = choose("cpu", "bf16", kernels="off", grad_accum_steps=parts)
     theirs = after_steps(digits, device, cast=False)
     for name, value in after_steps(digits, device, cast=True).items():
         assert torch.equal(value, theirs[name]), name

@@ -44,7 +44,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> LaggingDevice:
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lagging.monotonic))
     monkeypatch.setattr(torch.cuda, "Event", lagging.event)
     for place, name in (
-        (Trainer, "take_interval"),
+        (Trainer, "pop_train_metrics"),
         (Trainer, "test"),
         (norms, "gradient_norms"),
         (norms, "weight_norms"),

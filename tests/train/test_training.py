@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 from resnet_repro import kernels
 from resnet_repro.data.dataset import Dataset
-from resnet_repro.data.in_memory import Pixels
+from resnet_repro.data.in_memory import InMemoryLoader
 from resnet_repro.data.source import statistics_chunks
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.layer_responses import layer_responses, response_layers
@@ -113,15 +113,15 @@ def test_interval_figures_are_means_over_its_batches(tiny_data: Dataset) -> None
         losses.append(F.cross_entropy(logits, labels).item())
         errors.append(100 * (logits.argmax(1) != labels).float().mean().item())
         trainer.step(iteration)
-    loss, error = trainer.take_interval(3)
+    loss, error = trainer.pop_train_metrics(3)
     assert loss == pytest.approx(sum(losses) / 3, rel=1e-5)
     assert error == pytest.approx(sum(errors) / 3)
     trainer.step(3)
-    assert trainer.take_interval(1)[0] != pytest.approx(loss)
+    assert trainer.pop_train_metrics(1)[0] != pytest.approx(loss)
 
 
-def source(data: Dataset) -> Pixels:
-    return Pixels(
+def source(data: Dataset) -> InMemoryLoader:
+    return InMemoryLoader(
         data, seed=0, batch_size=32, pad=4, flip=True, mean="pixel", device=torch.device("cpu")
     )
 
@@ -278,7 +278,7 @@ def test_a_run_leaves_a_whole_record(tmp_path: Path, digits: Dataset) -> None:
     assert weights["conv1.weight"].dtype == torch.float16
     model = build("resnet8-w4", in_channels=1)
     model.load_state_dict(weights)
-    pixels = Pixels(
+    pixels = InMemoryLoader(
         digits, seed=0, batch_size=32, pad=1, flip=False, mean="pixel", device=torch.device("cpu")
     )
     assert single_view_error(model, pixels)[1] == pytest.approx(result.half_precision_test_error)

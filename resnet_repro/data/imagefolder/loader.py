@@ -38,7 +38,7 @@ from resnet_repro.data.imagefolder.decode import (
 )
 from resnet_repro.data.imagefolder.listing import ImageFolder, ImageSplit
 from resnet_repro.data.imagefolder.statistics import TEST_SIDE, Statistics
-from resnet_repro.data.sampler import epoch_chance
+from resnet_repro.data.sampler import epoch_sampler
 from resnet_repro.data.source import statistics_chunks
 
 SIDES = (256, 480)  # the shorter side's least and greatest length, for a crop of 224
@@ -107,7 +107,7 @@ class _Batch:
     views: Views
 
 
-class ImageStream:
+class ImageFolderLoader:
     """One data set's batches for one device, with the training stream of one seed.
 
     Batch i holds the images at positions i * batch_size ... of the endless stream of epochs;
@@ -250,7 +250,7 @@ class ImageStream:
             yield list(zip(paths, *drawn, strict=True))
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
-        return epoch_chance(self.seed, epoch, self.count, offsets=1, flips=False).image
+        return epoch_sampler(self.seed, epoch, self.count, offsets=1, flips=False).image
 
     def _plain(self, split: ImageSplit, chunks: Sequence[NDArray[np.int64]]) -> Iterator[Tensor]:
         keys = ([split.paths[image] for image in chunk] for chunk in chunks)

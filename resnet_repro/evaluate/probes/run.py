@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from resnet_repro.data import load
 from resnet_repro.data.dataset import Dataset
-from resnet_repro.data.in_memory import TEST_BATCH, Pixels
+from resnet_repro.data.in_memory import TEST_BATCH, InMemoryLoader
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.imagenet import weights
 from resnet_repro.evaluate.probes import shattering
@@ -54,7 +54,7 @@ class Subject:
     record: store.Record
     trained: nn.Module  # in eval mode
     initial: nn.Module  # as before the first step
-    source: Pixels
+    source: InMemoryLoader
 
     def test_batches(self, images: int) -> Batches:
         """The first test images of the canonical order, and their labels."""
@@ -280,7 +280,7 @@ def _subject(record: store.Record, data: Dataset, device: Device) -> Subject:
             f"{record.folder} was trained on another copy of {data.name}: its digest is "
             f"{spec.dataset_digest[:12]}, that of these data {data.digest[:12]}"
         )
-    source = Pixels(
+    source = InMemoryLoader(
         data,
         seed=spec.seed,
         batch_size=cast(int, recipe["batch_size"]),

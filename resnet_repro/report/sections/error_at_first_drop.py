@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from resnet_repro.paper.other_reproductions import CopyStart, load_starts
+from resnet_repro.paper.other_reproductions import ReproductionStart, load_starts
 from resnet_repro.paper.published import (
     curve_name,
     first_drawn,
@@ -46,7 +46,7 @@ class FirstRow:
     drawn: dict[str, int]
     ours: dict[str, Comparison]
     window: int
-    copies: tuple[CopyStart, ...]
+    copies: tuple[ReproductionStart, ...]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from resnet_repro.paper.artifacts import Published
-from resnet_repro.paper.other_reproductions import load_copies
+from resnet_repro.paper.other_reproductions import load_reproductions
 from resnet_repro.paper.published import CIFAR_ITERATIONS, curve_name, published_for
 from resnet_repro.report.export import Cell, csv_text
 from resnet_repro.report.load.frames import Frames
@@ -49,7 +49,7 @@ class Reported:
 
 def reported(frames: Frames) -> list[Reported]:
     """Network by network: the paper's value, ours by protocol, then the copies by name."""
-    copies = load_copies()
+    copies = load_reproductions()
     rows: list[Reported] = []
     for arm in sorted({copy.arm for copy in copies}, key=_order):
         rows += [_paper(arm), *_ours(arm, frames)]
@@ -111,7 +111,7 @@ def _ours(arm: str, frames: Frames) -> list[Reported]:
     return rows
 
 
-def copies_grid(rows: Sequence[Reported]) -> Grid:
+def reproductions_grid(rows: Sequence[Reported]) -> Grid:
     """As cells of text."""
     return Grid(
         (
@@ -140,10 +140,10 @@ def copies_grid(rows: Sequence[Reported]) -> Grid:
     )
 
 
-def copies_texts(frames: Frames) -> dict[str, str]:
+def reproductions_texts(frames: Frames) -> dict[str, str]:
     """The table as Markdown, CSV and LaTeX, by file name."""
     rows = reported(frames)
-    cells = copies_grid(rows)
+    cells = reproductions_grid(rows)
     plain: list[dict[str, Cell]] = [
         {
             "arm": row.arm,

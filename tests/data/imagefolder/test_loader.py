@@ -28,7 +28,7 @@ from resnet_repro.data.imagefolder.decode import (
     scaled_size,
 )
 from resnet_repro.data.imagefolder.listing import IMAGENETTE, ImageFolder, load
-from resnet_repro.data.imagefolder.loader import ImageStream, draw_views
+from resnet_repro.data.imagefolder.loader import ImageFolderLoader, draw_views
 from resnet_repro.data.imagefolder.statistics import Say, Statistics, examine
 from resnet_repro.data.source import statistics_chunks
 from tests.conftest import refused, silent
@@ -297,14 +297,14 @@ class TestViews:
         np.testing.assert_allclose(views.colour[0], KNOWN_COLOUR, rtol=1e-9)
 
 
-Make = Callable[..., ImageStream]
+Make = Callable[..., ImageFolderLoader]
 
 
 @pytest.fixture
 def make(photographs: ImageFolder, found: Statistics) -> Iterator[Make]:
-    made: list[ImageStream] = []
+    made: list[ImageFolderLoader] = []
 
-    def stream(**changes: Any) -> ImageStream:
+    def stream(**changes: Any) -> ImageFolderLoader:
         settings: dict[str, Any] = {
             "seed": 3,
             "batch_size": 6,
@@ -316,7 +316,7 @@ def make(photographs: ImageFolder, found: Statistics) -> Iterator[Make]:
             "workers": 0,
         }
         data = changes.pop("data", photographs)
-        made.append(ImageStream(data, found, **settings | changes))
+        made.append(ImageFolderLoader(data, found, **settings | changes))
         return made[-1]
 
     yield stream

@@ -9,16 +9,21 @@ from pathlib import Path
 import pytest
 
 from resnet_repro.errors import UserError
-from resnet_repro.paper.other_reproductions import COLUMNS, ITERATES, load_copies, parse_copies
+from resnet_repro.paper.other_reproductions import (
+    COLUMNS,
+    ITERATES,
+    load_reproductions,
+    parse_reproductions,
+)
 from resnet_repro.report.load.records import read_frames
-from resnet_repro.report.sections.other_reproductions import copies_texts, reported
+from resnet_repro.report.sections.other_reproductions import reported, reproductions_texts
 from tests.helpers.records import Fake, write
 
 GOOD = "a/b,README.md,resnet20,8.27,last,50000,200 epochs,"
 
 
 def test_the_packages_copies_read() -> None:
-    copies = load_copies()
+    copies = load_reproductions()
     assert len({copy.source for copy in copies}) >= 5
     # Wherever copies agree on a network, theirs lie within two points of Table 6's 8.75.
     assert all(6.75 < c.test_error < 10.75 for c in copies if c.arm == "resnet20")
@@ -28,7 +33,7 @@ def test_the_packages_copies_read() -> None:
 
 
 def test_every_iterate_is_one_that_is_explained() -> None:
-    assert {copy.which_iterate for copy in load_copies()} <= set(ITERATES)
+    assert {copy.which_iterate for copy in load_reproductions()} <= set(ITERATES)
 
 
 @pytest.mark.parametrize(
@@ -48,18 +53,18 @@ def test_every_iterate_is_one_that_is_explained() -> None:
 )
 def test_a_bad_row_is_named_in_one_line(old: str, new: str, message: str) -> None:
     head, bad = ",".join(COLUMNS), GOOD.replace(old, new, 1)
-    assert len(parse_copies([head, GOOD])) == 1
+    assert len(parse_reproductions([head, GOOD])) == 1
     with pytest.raises(UserError, match=r"other_reproductions\.csv, row 1: ") as caught:
-        parse_copies([head, bad])
+        parse_reproductions([head, bad])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_network_given_twice_and_other_columns_are_refused() -> None:
     with pytest.raises(UserError, match="row 2: a/b has resnet20 twice"):
-        parse_copies([",".join(COLUMNS), GOOD, GOOD])
+        parse_reproductions([",".join(COLUMNS), GOOD, GOOD])
     with pytest.raises(UserError, match="needs the columns source, file"):
-        parse_copies(["source,arm", "a/b,resnet20"])
+        parse_reproductions(["source,arm", "a/b,resnet20"])
 
 
 def test_the_paper_stands_first_then_ours_then_the_copies(tmp_path: Path) -> None:
@@ -85,7 +90,7 @@ def test_the_paper_stands_first_then_ours_then_the_copies(tmp_path: Path) -> Non
 
 
 def test_three_formats_hold_the_same_rows(tmp_path: Path) -> None:
-    texts = copies_texts(read_frames([tmp_path]))
+    texts = reproductions_texts(read_frames([tmp_path]))
     table = list(csv.DictReader(io.StringIO(texts["copies.csv"])))
     lines = [line for line in texts["copies.md"].splitlines() if line.startswith("| ")]
     body = [line for line in texts["copies.tex"].splitlines() if line.endswith(r"\\")]
