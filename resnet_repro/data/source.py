@@ -15,7 +15,8 @@ class Source(Protocol):
     """Batches on one device, already preprocessed: images (N, C, H, W) float32, labels (N,) int64.
 
     `data.in_memory.InMemoryLoader` holds every image on the device,
-    `data.imagefolder.loader.ImageFolderLoader` reads files as it goes. Where several processes train together, each sees its own part only.
+    `data.imagefolder.loader.ImageFolderLoader` reads files as it goes. Where several processes
+    train together, each sees its own part only.
     """
 
     device: torch.device
