@@ -10,11 +10,11 @@ from rich.console import Console
 
 from resnet_repro.cli.console import console, print_json, print_rows
 from resnet_repro.cli.options import AsJson, DataRoot, Device
-from resnet_repro.records.evaluations import STUDIES
+from resnet_repro.records.probes import PROBES
 
 
 def study(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(STUDIES)}.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(PROBES)}.")],
     run: Annotated[
         list[Path] | None,
         typer.Option(metavar="DIR", help="A recorded run of a CIFAR network; may be repeated."),

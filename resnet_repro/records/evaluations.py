@@ -18,37 +18,13 @@ from typing import Any
 
 from resnet_repro.errors import UserError
 from resnet_repro.records.files import read_json, write_json
+from resnet_repro.records.probes import ANY, PROBES
 from resnet_repro.records.schema import SCHEMA, check_label
 
 FOLDER = "evaluations"
 ENSEMBLES = "ensembles"
 
 CENTER, TEN_CROP, DENSE = "center", "ten_crop", "dense"  # the ways an ImageNet network is tested
-
-# Studies of a CIFAR run's weights
-LESIONS, GRADIENTS, IDENTITY, PATH = "lesions", "gradients", "identity", "path"
-
-# Of each study: its lists of values, and the settings that are as long, from the outside in; a
-# list without one has any length.
-ANY = ""
-LISTS: dict[str, dict[str, tuple[str, ...]]] = {
-    LESIONS: {
-        "deleted_errors": ("blocks",),
-        "swapped_errors": ("pairs",),
-        "random_errors": (ANY, ANY),
-    },
-    GRADIENTS: {
-        "initial_norms": ("layers",),
-        "trained_norms": ("layers",),
-        "initial_correlations": ("blocks", "lags"),
-        "trained_correlations": ("blocks", "lags"),
-        "white_noise": ("lags",),
-        "brown_noise": ("lags",),
-    },
-    IDENTITY: {"deepened_errors": ("depths",)},
-    PATH: {"kept": ("kept_blocks",), "shortcuts": ("blocks",), "shares": ("blocks",)},
-}
-STUDIES = tuple(LISTS)
 
 
 @dataclass(frozen=True)
@@ -138,7 +114,7 @@ def read_evaluation(path: Path) -> Evaluation:
         raise UserError(f"{path} holds the evaluation '{name}': name the file after it")
     _check_values(values, path)
     found = Evaluation(name, spec_hash, settings, values, execution)
-    for key, sizes in LISTS.get(name, {}).items():
+    for key, sizes in PROBES[name].lists.items() if name in PROBES else ():
         if not _has_shape(values.get(key), [size and settings.get(size) for size in sizes]):
             raise UserError(f"{path}: {key} is no list of the right length: make the study again")
     if digest != found.digest:

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from resnet_repro.records.evaluations import (
-    CENTER,
-    DENSE,
-    GRADIENTS,
-    IDENTITY,
-    LESIONS,
-    PATH,
-    STUDIES,
-    TEN_CROP,
-)
+from resnet_repro.records.evaluations import CENTER, DENSE, TEN_CROP
+from resnet_repro.records.probes import PROBES
 
 
 @dataclass(frozen=True)
@@ -54,30 +46,11 @@ METRICS = {
     "gradient_norm": Metric("conv1's gradient norm times its weights' norm", "median over rows"),
     "warmup_ended": Metric("end of the warm-up", "iterations"),
     # Of CIFAR networks' weights.
-    "deletion_rise": Metric(
-        "rise of the test error without one block",
-        "mean over blocks, points",
-        LESIONS,
-        "deletion_rise",
-    ),
-    "swap_rise": Metric(
-        "rise of the test error with two blocks swapped",
-        "mean over pairs, points",
-        LESIONS,
-        "swap_rise",
-    ),
-    "initial_correlation": Metric(
-        "correlation of neighbouring inputs' gradients before training",
-        "",
-        GRADIENTS,
-        "initial_correlation",
-    ),
-    "identity_error": Metric(
-        "training error, deepened to 56 layers by identities", "%", IDENTITY, "identity_error"
-    ),
-    "signal_kept": Metric(
-        "cosine of a block's input and output", "mean over blocks", PATH, "signal_kept"
-    ),
+    **{
+        name: Metric(*words, evaluation=probe, value=name)
+        for probe, declared in PROBES.items()
+        for name, words in declared.metrics.items()
+    },
     # Of a network, trained or not.
     "flops": Metric("multiply-adds", counted="multiply_adds", printed=" billion"),
     "params": Metric("parameters", counted="parameters", printed=" M"),
@@ -88,7 +61,7 @@ METRICS = {
 OF_ENSEMBLES = ("top1_error", "top5_error")
 
 EVALUATED = {name: metric for name, metric in METRICS.items() if metric.evaluation}
-STUDIED = {name: metric for name, metric in EVALUATED.items() if metric.evaluation in STUDIES}
+STUDIED = {name: metric for name, metric in EVALUATED.items() if metric.evaluation in PROBES}
 ERRORS = {name: metric for name, metric in EVALUATED.items() if name not in STUDIED}
 COUNTED = {name: metric for name, metric in METRICS.items() if metric.counted}
 OF_RUNS = tuple(name for name in METRICS if name not in {*COUNTED, *OF_ENSEMBLES})

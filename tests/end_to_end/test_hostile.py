@@ -29,6 +29,7 @@ from resnet_repro.errors import UserError
 from resnet_repro.evaluate.imagenet.weights import read_state
 from resnet_repro.paper import artifacts
 from resnet_repro.records import evaluations
+from resnet_repro.records.probes import PROBES
 from resnet_repro.report.write import result_rows
 from resnet_repro.sweep import plan, status
 from resnet_repro.train import checkpoint
@@ -442,7 +443,7 @@ def parsed(path: Path) -> object:
 
 
 @settings(max_examples=60)
-@given(name=st.sampled_from(evaluations.STUDIES), corruption=corruptions)
+@given(name=st.sampled_from(list(PROBES)), corruption=corruptions)
 def test_no_corruption_of_a_study_is_believed(
     tmp_path_factory: pytest.TempPathFactory, name: str, corruption: tuple[str, int, bytes]
 ) -> None:

@@ -11,12 +11,18 @@ import copy
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from resnet_repro.errors import UserError
+from resnet_repro.evaluate.probes.subject import Batches, Settings, Subject, Values
 from resnet_repro.models.blocks import BasicBlock, Shortcut, initialise
+from resnet_repro.models.names import CifarName, parse
+
+IMAGES = 1_000  # the first training images, not augmented
+DEPTHS = (20, 32, 44, 56)  # layers of the plain nets in Fig. 6; a net is deepened to each
 
 Places = Mapping[str, Sequence[int]]  # stage (`layer1`, ...) -> blocks, counted from 0
 
@@ -126,3 +132,46 @@ def _like(block: nn.Module, shortcut: Shortcut, seed: int) -> BasicBlock:
     assert isinstance(block, BasicBlock)
     weight = block.conv2.weight
     return identity_block(len(weight), shortcut, seed, weight.dtype).to(weight.device)
+
+
+def measure(subject: Subject) -> tuple[Settings, Values]:
+    """Training errors in % of the network, deepened by identities to each greater depth.
+
+    And how far the deepened ones' logits are from its own, at most. Raises UserError for a
+    network that is deeper than any of DEPTHS.
+    """
+    network, deepest = subject.record.spec.network, DEPTHS[-1]
+    own = cast(CifarName, parse(network)).depth
+    if own > deepest:
+        raise UserError(
+            f"{network} is deeper than the {deepest} layers that nets are deepened to: "
+            "study a shallower one"
+        )
+    batches = subject.train_batches(IMAGES)
+    labels = torch.cat([y for _, y in batches])
+    depths = [own, *(depth for depth in DEPTHS if depth > own)]
+    errors, differences = [], []
+    before = _logits(subject.trained, batches)
+    for depth in depths:
+        blocks = (depth - own) // 6  # a block has 2 layers, and there are 3 stages
+        after = _logits(deepen(subject.trained, ends(subject.trained, blocks)), batches)
+        errors.append(100.0 * (after.argmax(1) != labels).float().mean().item())
+        differences.append((after - before).abs().max().item())
+    settings: Settings = {
+        "split": "train, not augmented",
+        "images": len(labels),
+        "bn": subject.bn,
+        "depths": depths,
+        "seed": 0,
+    }
+    values: Values = {
+        "deepened_errors": errors,
+        "identity_error": errors[-1],
+        "logit_difference": max(differences),
+    }
+    return settings, values
+
+
+@torch.no_grad()
+def _logits(model: nn.Module, batches: Batches) -> Tensor:
+    return torch.cat([model(x) for x, _ in batches])

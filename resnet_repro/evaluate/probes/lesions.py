@@ -10,19 +10,22 @@ from __future__ import annotations
 import contextlib
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from resnet_repro.errors import UserError
+from resnet_repro.evaluate.probes.subject import Batches, Settings, Subject, Values
 from resnet_repro.models.blocks import BasicBlock, Bottleneck, SubsamplePad
 
+IMAGES = 1_000  # the first test images; a CPU takes a minute or two over them
+DRAWS = 3  # for each number of blocks deleted at random
+
 Block = BasicBlock | Bottleneck
-Batches = Sequence[tuple[Tensor, Tensor]]  # images (N, C, H, W) as the network takes them, labels
 
 
 @dataclass(frozen=True)
@@ -177,3 +180,29 @@ def _sizes(block: Block) -> tuple[int, int]:
         stride *= convolution.stride[0]
         channels = convolution.out_channels
     return channels, stride
+
+
+def measure(subject: Subject) -> tuple[Settings, Values]:
+    """Errors in % of the test images; rises in points above the whole network's error."""
+    batches = subject.test_batches(IMAGES)
+    found = lesions(subject.trained, batches, DRAWS)
+    deleted, swapped = list(found.deleted.values()), list(found.swapped.values())
+    settings: Settings = {
+        "split": "test",
+        "images": sum(len(labels) for _, labels in batches),
+        "bn": subject.bn,
+        "blocks": list(found.deleted),
+        "pairs": [list(pair) for pair in found.swapped],
+        "draws": DRAWS,
+        "seed": 0,
+    }
+    values: Values = {
+        "intact_error": found.intact,
+        "deleted_errors": deleted,
+        "random_errors": list(found.random.values()),
+        "swapped_errors": swapped,
+        "deletion_rise": found.deletion_rise,
+    }
+    if swapped:
+        values["swap_rise"] = found.swap_rise
+    return settings, values

@@ -19,7 +19,13 @@ from torch.optim.swa_utils import update_bn
 
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.probes.lesions import blocks_of
+from resnet_repro.evaluate.probes.subject import Settings, Subject, Values
 from resnet_repro.models.batch_norm import over_whole_batches
+
+IMAGES = 250  # the first training images, not augmented: a batch for norms and statistics
+CIRCLES = 4  # of inputs, each through two test images
+POINTS = 128  # on a circle
+LAGS = tuple(range(17))  # points between two inputs that are compared
 
 BatchNorm = Literal["batch", "moving"]
 
@@ -153,3 +159,39 @@ def shattering(
         name: [sum(values) / len(values) for values in zip(*rows, strict=True)]
         for name, rows in found.items()
     }
+
+
+def measure(subject: Subject) -> tuple[Settings, Values]:
+    """Norms by layer, and autocorrelations of input gradients by block and lag.
+
+    Both before the first step and after the last; correlations with batch normalisation's
+    statistics of one batch before, and with the recorded ones after.
+    """
+    x = next(iter(subject.source.plain_train_batches()))[:IMAGES]
+    labels = subject.source.train_labels[: len(x)]
+    [(pairs, _)] = subject.test_batches(2 * CIRCLES)
+    states = {
+        "initial": (subject.initial, calibrated(subject.initial, x)),
+        "trained": (subject.trained, subject.trained),
+    }
+    settings: Settings = {
+        "images": len(x),
+        "norm_bn": "batch",
+        "bn": f"calibrated+{subject.bn}",
+        "circles": len(pairs) // 2,
+        "points": POINTS,
+        "lags": list(LAGS),
+        "seed": 0,
+    }
+    values: Values = {
+        "white_noise": white_noise(POINTS, LAGS),
+        "brown_noise": brown_noise(POINTS, LAGS),
+    }
+    for state, (model, tested) in states.items():
+        norms = layer_norms(model, x, labels, "batch")
+        found = shattering(tested, pairs, POINTS, LAGS)
+        settings |= {"layers": list(norms), "blocks": list(found)}
+        values[f"{state}_norms"] = list(norms.values())
+        values[f"{state}_correlations"] = list(found.values())
+        values[f"{state}_correlation"] = found[list(found)[-1]][LAGS.index(1)]
+    return settings, values

@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import torch
 from torch import Tensor, nn
 
 from resnet_repro.errors import UserError
+from resnet_repro.evaluate.probes.lesions import blocks_of, keeps_shape
+from resnet_repro.evaluate.probes.subject import Settings, Subject, Values
 from resnet_repro.models.blocks import BasicBlock
+
+IMAGES = 1_000  # the first test images
 
 
 @dataclass(frozen=True)
@@ -114,3 +119,31 @@ def _block_hook(tally: _Tally) -> Hook:
         tally.product += (x * y).sum().item()
 
     return hook
+
+
+def measure(subject: Subject) -> tuple[Settings, Values]:
+    """By block: strengths of shortcut and residual, the shortcut's share, and what is kept.
+
+    The mean of what is kept is over the blocks that keep the shape: those a plain net has it of.
+    """
+    batches = subject.test_batches(IMAGES)
+    found = signal_path(subject.trained, batches)
+    blocks = blocks_of(subject.trained)
+    kept = {s.name: s.kept for s in found if s.kept is not None}
+    compared = [cosine for name, cosine in kept.items() if keeps_shape(blocks[name])]
+    settings: Settings = {
+        "split": "test",
+        "images": sum(len(labels) for _, labels in batches),
+        "bn": subject.bn,
+        "blocks": [s.name for s in found],
+        "kept_blocks": list(kept),
+    }
+    values: Values = {
+        "shortcuts": [s.shortcut for s in found],
+        "residuals": [s.residual for s in found],
+        "shares": [s.share for s in found],
+        "kept": list(kept.values()),
+    }
+    if compared:
+        values["signal_kept"] = fmean(compared)
+    return settings, values

@@ -15,13 +15,13 @@ from resnet_repro.records import store
 from resnet_repro.records.evaluations import (
     CENTER,
     DENSE,
-    STUDIES,
     TEN_CROP,
     Evaluation,
     read_ensembles,
     read_evaluations,
 )
 from resnet_repro.records.metrics import EVALUATED
+from resnet_repro.records.probes import PROBES
 from resnet_repro.records.schema import RunId
 
 ENSEMBLES = (
@@ -137,4 +137,4 @@ def evaluations_wanted(artifact: Artifact) -> tuple[str, ...]:
 
 def studies_wanted(artifact: Artifact) -> tuple[str, ...]:
     """The studies among them: an artifact that wants some shows runs that have them all."""
-    return tuple(name for name in evaluations_wanted(artifact) if name in STUDIES)
+    return tuple(name for name in evaluations_wanted(artifact) if name in PROBES)

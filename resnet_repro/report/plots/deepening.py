@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from resnet_repro.records.evaluations import IDENTITY, Evaluation
+from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.report.load.view import View
 from resnet_repro.report.plots.probes import look, studied, studied_caption
 from resnet_repro.report.plots.style import finish, new_figure, style
@@ -30,13 +30,13 @@ class Deepened:
 
 def identity_figure(view: View) -> Figure:
     """The artifact's arms that were studied; the first seed of each."""
-    made = studied(view, IDENTITY)
+    made = studied(view, "identity")
     images = sorted({str(e.settings.get("images")) for _, e in made})
     # What is filed is rounded to 6 digits after the point, so that 0 may stand for less than 1e-6.
     furthest = max([1e-6, *(e.number("logit_difference") for _, e in made)])
     text = studied_caption(
         view,
-        IDENTITY,
+        "identity",
         f"Error on the first {' or '.join(images)} training images, not augmented.",
         f"The deepened nets' logits differ from the trained nets' by at most {furthest:.6f}.",
     )

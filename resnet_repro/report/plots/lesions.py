@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from resnet_repro.records.evaluations import LESIONS, Evaluation
+from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.report.load.view import View
 from resnet_repro.report.plots.probes import key, line, look, studied, studied_caption
 from resnet_repro.report.plots.style import colour, finish, new_figure, style
@@ -40,9 +40,9 @@ class Lesioned:
 
 def lesion_figure(view: View) -> Figure:
     """The artifact's arms whose weights were studied; the first seed of each."""
-    made = studied(view, LESIONS)
+    made = studied(view, "lesions")
     images = sorted({str(e.settings.get("images")) for _, e in made})
-    text = studied_caption(view, LESIONS, f"Test images: {', '.join(images)}.")
+    text = studied_caption(view, "lesions", f"Test images: {', '.join(images)}.")
     return draw_lesions([_lesioned(arm.network, e) for arm, e in made], view.artifact.title, text)
 
 

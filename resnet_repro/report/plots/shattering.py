@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from resnet_repro.records.evaluations import GRADIENTS, Evaluation
+from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.report.load.view import View
 from resnet_repro.report.plots.probes import key, look, studied, studied_caption
 from resnet_repro.report.plots.style import finish, new_figure, style
@@ -41,10 +41,10 @@ INITIAL, TRAINED = "before training", "after training"
 
 def shattering_figure(view: View) -> Figure:
     """The artifact's arms that were studied; the first seed of each."""
-    made = studied(view, GRADIENTS)
+    made = studied(view, "gradients")
     told = [e.settings for _, e in made]
     ways = dict.fromkeys(f"{x['circles']} circles of {x['points']} inputs." for x in told)
-    text = studied_caption(view, GRADIENTS, *ways)
+    text = studied_caption(view, "gradients", *ways)
     found = [_shattered(arm.network, e) for arm, e in made]
     return draw_shattering(found, view.artifact.title, text)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from resnet_repro.records.evaluations import PATH, Evaluation
+from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.report.load.view import View
 from resnet_repro.report.plots.probes import key, look, studied, studied_caption
 from resnet_repro.report.plots.style import finish, new_figure, style
@@ -37,9 +37,9 @@ class Signals:
 
 def path_figure(view: View) -> Figure:
     """The artifact's arms that were studied; the first seed of each."""
-    made = studied(view, PATH)
+    made = studied(view, "path")
     images = sorted({str(e.settings.get("images")) for _, e in made})
-    text = studied_caption(view, PATH, f"Test images: {' or '.join(images)}.", READING)
+    text = studied_caption(view, "path", f"Test images: {' or '.join(images)}.", READING)
     return draw_path([_path(arm.network, e) for arm, e in made], view.artifact.title, text)
 
 

@@ -18,12 +18,14 @@ from torch import nn
 from resnet_repro.cli import main
 from resnet_repro.data.digits import load as load_digits
 from resnet_repro.evaluate.imagenet import weights
-from resnet_repro.evaluate.probes import deepening, run
+from resnet_repro.evaluate.probes import deepening, lesions, run, shortcut_signal
 from resnet_repro.evaluate.probes import shattering as gradients
 from resnet_repro.evaluate.probes.lesions import blocks_of, error, without
+from resnet_repro.evaluate.probes.subject import load_subject
 from resnet_repro.models import build
 from resnet_repro.paper import artifacts
-from resnet_repro.records.evaluations import STUDIES, Evaluation, read_evaluation, write_evaluation
+from resnet_repro.records.evaluations import Evaluation, read_evaluation, write_evaluation
+from resnet_repro.records.probes import PROBES
 from resnet_repro.records.verify import problems
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.records import read_frames
@@ -72,7 +74,7 @@ def read(path: Path) -> Evaluation:
 def test_lesions_are_filed_beside_the_record(
     recorded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "LESION_IMAGES", 100)
+    monkeypatch.setattr(lesions, "IMAGES", 100)
     folder = run_folder(recorded)
     before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
     assert main(["study", "lesions", "--run", str(folder), "--device", "cpu", "--json"]) == 0
@@ -99,7 +101,7 @@ def test_the_weights_are_the_recorded_ones(recorded: Path) -> None:
     """On all test images the whole network has the error that was recorded after rounding."""
     folder = run_folder(recorded)
     record = weights.finished_run(folder)
-    subject = run._subject(record, load_digits(), choose("cpu", "fp32"))
+    subject = load_subject(record, load_digits(), choose("cpu", "fp32"))
     batches = subject.test_batches(10_000)
     assert sum(len(labels) for _, labels in batches) == 360
     assert error(subject.trained, batches) == pytest.approx(
@@ -114,7 +116,7 @@ def test_the_weights_are_the_recorded_ones(recorded: Path) -> None:
 def test_gradients_are_filed_before_and_after_training(
     recorded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "POINTS", 32)
+    monkeypatch.setattr(gradients, "POINTS", 32)
     folders = [run_folder(recorded, arm) for arm in ("plain8", "resnet14")]
     runs = [word for folder in folders for word in ("--run", str(folder))]
     assert main(["study", "gradients", *runs, "--device", "cpu"]) == 0
@@ -138,15 +140,16 @@ def test_gradients_are_filed_before_and_after_training(
 def test_a_net_deepened_by_identities_keeps_its_training_error(
     recorded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "IDENTITY_IMAGES", 300)
+    monkeypatch.setattr(deepening, "IMAGES", 300)
     layers = []
+    original = deepening.deepen
 
     def deepen(model: nn.Module, behind: Mapping[str, list[int]]) -> nn.Module:
-        deeper = deepening.deepen(model, behind)
+        deeper = original(model, behind)
         layers.append(2 + 2 * len(blocks_of(deeper)))
         return deeper
 
-    monkeypatch.setattr(run, "deepen", deepen)
+    monkeypatch.setattr(deepening, "deepen", deepen)
     folders = [run_folder(recorded, arm) for arm in ("plain8", "resnet14")]
     runs = [word for folder in folders for word in ("--run", str(folder))]
     assert main(["study", "identity", *runs, "--device", "cpu"]) == 0
@@ -156,7 +159,7 @@ def test_a_net_deepened_by_identities_keeps_its_training_error(
     for folder, depths in zip(folders, wanted, strict=True):
         found = read(folder / "evaluations" / "identity.json")
         record = weights.finished_run(folder)
-        subject = run._subject(record, load_digits(), choose("cpu", "fp32"))
+        subject = load_subject(record, load_digits(), choose("cpu", "fp32"))
         batches = subject.train_batches(300)
         assert [len(labels) for _, labels in batches] == [250, 50]
         assert all(len(x) == len(labels) for x, labels in batches)
@@ -171,14 +174,14 @@ def test_a_net_deepened_by_identities_keeps_its_training_error(
 def test_only_nets_up_to_the_greatest_depth_are_deepened(
     recorded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "IDENTITY_DEPTHS", (8, 14))
+    monkeypatch.setattr(deepening, "DEPTHS", (8, 14))
     folder = run_folder(recorded)
     assert main(["study", "identity", "--run", str(folder), "--device", "cpu"]) == 0
     found = read(folder / "evaluations" / "identity.json")
     assert found.settings["depths"] == [14]  # its own, and no other
     assert found.values["deepened_errors"] == [found.number("identity_error")]
     assert found.number("logit_difference") == 0
-    monkeypatch.setattr(run, "IDENTITY_DEPTHS", (8,))
+    monkeypatch.setattr(deepening, "DEPTHS", (8,))
     capsys.readouterr()
     assert main(["study", "identity", "--run", str(folder), "--device", "cpu"]) == 2
     assert "is deeper than the 8 layers" in capsys.readouterr().err
@@ -187,7 +190,7 @@ def test_only_nets_up_to_the_greatest_depth_are_deepened(
 def test_the_path_is_filed_by_block(
     recorded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "PATH_IMAGES", 100)
+    monkeypatch.setattr(shortcut_signal, "IMAGES", 100)
     folders = [run_folder(recorded, arm) for arm in ("plain8", "resnet14")]
     runs = [word for folder in folders for word in ("--run", str(folder))]
     assert main(["study", "path", *runs, "--device", "cpu"]) == 0
@@ -213,7 +216,7 @@ def test_the_path_is_filed_by_block(
 
 
 def test_the_help_names_every_study(capsys: pytest.CaptureFixture[str]) -> None:
-    assert tuple(run.STUDIES) == STUDIES
+    assert list(run.MEASURES) == list(PROBES)
     assert main(["study", "--help"]) == 0
     assert "One of lesions, gradients, identity, path." in capsys.readouterr().out
 
