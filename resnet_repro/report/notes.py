@@ -8,17 +8,16 @@ import pandas as pd
 
 from resnet_repro.paper.artifacts import Artifact
 from resnet_repro.paper.published import ITERATIONS, LAST_STAGE
+from resnet_repro.records.datasets import DATASETS, PHOTOGRAPHS
 from resnet_repro.records.metrics import METRICS
 from resnet_repro.report.claims import ClaimRow
 from resnet_repro.report.lacking import lacking_evaluations
 from resnet_repro.report.load.evaluations import evaluations_wanted
 from resnet_repro.report.load.frames import Frames, sort_protocols
 from resnet_repro.report.load.view import arms_shown
-from resnet_repro.report.verdicts.curves import CHANCE_NOISE, CLASSES, at_chance
+from resnet_repro.report.verdicts.curves import CHANCE_NOISE, at_chance
 from resnet_repro.report.verdicts.joint import LEVEL
 from resnet_repro.report.verdicts.rule import MARGIN, Spread
-
-IMAGE_DATA = ("imagenet", "imagenette", "image-folder")  # tested on a crop of a larger image
 
 _MEANING = {
     "reproduced": f"the difference is shown to be under {MARGIN} points (two one-sided tests, 5 %)",
@@ -56,7 +55,7 @@ def caption(runs: pd.DataFrame) -> str:
     if runs.empty:
         return "Nothing recorded yet."
     protocols = sort_protocols(runs["protocol"])
-    images = sorted({d for d in runs["dataset"] if d in IMAGE_DATA})
+    images = sorted({d for d in runs["dataset"] if d in PHOTOGRAPHS})
     parts = [
         *([_named("Data set", images)] if images else []),
         _named("Protocol", [protocol_words(runs, p) for p in protocols]),
@@ -204,11 +203,12 @@ def _claims(claims: Sequence[ClaimRow]) -> list[str]:
             "a row is beyond noise if it exceeds half of its own 95 % interval."
         )
     chance = {
-        CLASSES[row.dataset]: at_chance(row.dataset)
+        DATASETS[row.dataset].classes: at_chance(row.dataset)
         for row in claims
         if row.claim.scope == "throughout"
         and row.claim.metric == "train_error"
-        and row.dataset in CLASSES
+        and row.dataset in DATASETS
+        and DATASETS[row.dataset].classes
     }
     lines += [
         f"Left out are its rows before either net has left chance: a training error above "

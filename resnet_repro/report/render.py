@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from resnet_repro.paper.published import PublishedValue
+from resnet_repro.records.datasets import PHOTOGRAPHS
 from resnet_repro.records.metrics import COUNTED, METRICS
 from resnet_repro.report.claims import ClaimRow
-from resnet_repro.report.notes import IMAGE_DATA, degrees_text
+from resnet_repro.report.notes import degrees_text
 from resnet_repro.report.tables import Row, SideBySide, Table
 from resnet_repro.report.verdicts.joint import Joint
 from resnet_repro.report.verdicts.rule import Comparison
@@ -17,7 +18,7 @@ from resnet_repro.report.verdicts.rule import Comparison
 
 def metric_words(metric: str, dataset: str) -> str:
     """A metric with its unit; of photographs also which error the run's own test gives."""
-    if metric == "test_error" and dataset in IMAGE_DATA:
+    if metric == "test_error" and dataset in PHOTOGRAPHS:
         return "top-1 error, centre crop, %"
     return METRICS[metric].title
 

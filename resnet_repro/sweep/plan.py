@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet_repro.data import SIZES
 from resnet_repro.errors import UserError
 from resnet_repro.models.names import CifarName, parse
 from resnet_repro.paper.artifacts import Arm, Artifact
 from resnet_repro.paths import LOCAL, RECORDED
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import multiply_adds
+from resnet_repro.records.datasets import DATASETS, Facts
 from resnet_repro.sweep.launcher import Emit, in_turn, side_by_side
 from resnet_repro.train.recipe import (
     RECIPE_VERSION,
@@ -151,7 +151,8 @@ def _tested(run: Planned, left: int) -> float:
     one with its moving averages, after a pass over the images that are averaged over.
     """
     recipe = run.recipe
-    train, test = SIZES.get(run.arm.dataset, (0, 0))
+    data = DATASETS.get(run.arm.dataset, Facts())
+    train, test = data.train, data.test
     averaged = recipe.bn_statistics == "averaged"
     images = 2 * test + min(recipe.bn_images, train) if averaged else test
     return math.ceil(left / recipe.row_every) * images / 3

@@ -10,11 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from resnet_repro.data import DIGESTS
 from resnet_repro.errors import UserError
 from resnet_repro.paper import artifacts
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import find_counts
+from resnet_repro.records.datasets import DATASETS, Facts
 from resnet_repro.records.evaluations import find_ensembles
 from resnet_repro.records.verify import count_problems, ensemble_problems, problems
 from resnet_repro.sweep.plan import Planned, total_seconds
@@ -96,8 +96,8 @@ def _run_status(run: schema.RunId, folder: Path) -> dict[str, Any]:
 
 
 def _data_problems(run: schema.RunId, folder: Path) -> list[str]:
-    digest, known = store.read_spec(folder).dataset_digest, DIGESTS.get(run.dataset)
-    if known in (None, digest):
+    digest = store.read_spec(folder).dataset_digest
+    if DATASETS.get(run.dataset, Facts()).digest in ("", digest):
         return []
     return [f"{folder / 'spec.json'}: trained on another copy of {run.dataset} ({digest[:12]}...)"]
 

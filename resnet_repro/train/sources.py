@@ -9,13 +9,13 @@ from pathlib import Path
 
 from resnet_repro.data import load
 from resnet_repro.data.dataset import Dataset
-from resnet_repro.data.imagefolder import listing
 from resnet_repro.data.imagefolder.listing import ImageFolder
 from resnet_repro.data.imagefolder.loader import ImageFolderLoader
 from resnet_repro.data.imagefolder.statistics import Corrupt, Statistics, examine
 from resnet_repro.data.in_memory import InMemoryLoader
 from resnet_repro.data.source import Source
 from resnet_repro.errors import UserError
+from resnet_repro.records.datasets import PHOTOGRAPHS
 from resnet_repro.runtime.device import Device
 from resnet_repro.runtime.distributed import SINGLE_PROCESS, World
 from resnet_repro.train.recipe import CifarRecipe, ImageRecipe, Recipe
@@ -58,11 +58,11 @@ def load_data(name: str, recipe: Recipe, reading: Reading, world: World = SINGLE
     their own root. Raises UserError when the data are missing, damaged, or of another kind than
     the recipe's.
     """
-    photographs = name in listing.NAMES
+    photographs = name in PHOTOGRAPHS
     if photographs != isinstance(recipe, ImageRecipe):
         raise UserError(
             f"{name} does not fit the network: CIFAR networks train on cifar10 and digits, "
-            f"ImageNet networks on {', '.join(listing.NAMES)}"
+            f"ImageNet networks on {', '.join(PHOTOGRAPHS)}"
         )
     if not isinstance(recipe, ImageRecipe):
         found = load(name, reading.root)

@@ -15,9 +15,8 @@ from resnet_repro.data.cifar10 import default_root
 from resnet_repro.data.cifar10_forms import IMAGE_SUFFIXES, one_line
 from resnet_repro.data.dataset import Labels
 from resnet_repro.errors import UserError
+from resnet_repro.records.datasets import DATASETS, PHOTOGRAPHS
 
-NAMES = ("imagenet", "imagenette", "image-folder")
-IMAGENET = (1000, 1_281_167, 50_000)  # classes, training and validation images
 IMAGENETTE = (
     "n01440764",
     "n02102040",
@@ -75,7 +74,7 @@ class ImageFolder:
 
 
 def load(name: str, root: Path | None, *, say: Say = print) -> ImageFolder:
-    """List the data set `name`, one of NAMES, from train/<class>/* and val/<class>/* in `root`.
+    """List a data set, one of PHOTOGRAPHS, from train/<class>/* and val/<class>/* in `root`.
 
     root: None means cifar10.default_root(). Where a split's folder is missing, `imagenet` is
     unpacked from its archives there; torchvision checks their MD5s, and `say` is told.
@@ -94,10 +93,10 @@ def load(name: str, root: Path | None, *, say: Say = print) -> ImageFolder:
 def validation(name: str, root: Path | None, *, say: Say = print) -> ImageFolder:
     """The same without the training images, which may be missing: val/<class>/* alone.
 
-    Raises UserError as `load`, and for a name that is none of NAMES.
+    Raises UserError as `load`, and for a name that is none of PHOTOGRAPHS.
     """
-    if name not in NAMES:
-        known = ", ".join(NAMES)
+    if name not in PHOTOGRAPHS:
+        known = ", ".join(PHOTOGRAPHS)
         raise UserError(f"'{name}' is no data set of image files: give one of {known}")
     root = _root(name, root, ("val",), say)
     classes = class_folders(root / "val")
@@ -256,8 +255,10 @@ def _is_named_rightly(data: ImageFolder) -> None:
     if not len(data.train):
         words = "{0:,} classes and {2:,} validation images"
     found = words.format(len(data.classes), len(data.train), len(data.test))
-    if data.name == "imagenet" and found != words.format(*IMAGENET):
+    known = DATASETS["imagenet"]
+    complete = words.format(known.classes, known.train, known.test)
+    if data.name == "imagenet" and found != complete:
         raise UserError(
-            f"{split.root.parent} holds {found}, ImageNet {words.format(*IMAGENET)}: complete it, "
-            "or give --dataset image-folder for another selection"
+            f"{split.root.parent} holds {found}, ImageNet {complete}: complete it, or give "
+            "--dataset image-folder for another selection"
         )

@@ -14,8 +14,8 @@ from matplotlib.ticker import MultipleLocator
 
 from resnet_repro.paper.artifacts import Arm
 from resnet_repro.paper.published import CIFAR_ITERATIONS, ITERATIONS, curve, curve_name
+from resnet_repro.records.datasets import PHOTOGRAPHS
 from resnet_repro.report.load.view import View
-from resnet_repro.report.notes import IMAGE_DATA
 from resnet_repro.report.plots.style import (
     RGB,
     arm_colours,
@@ -110,7 +110,7 @@ def training_curves(
     ours = schedules[-1] if schedules else paper
     published = any(panel.figure for panel in panels)
     axis = _Axis(ours, paper, published and schedules not in ([], [paper]))
-    looks = _IMAGES if dataset in IMAGE_DATA else _CIFAR
+    looks = _IMAGES if dataset in PHOTOGRAPHS else _CIFAR
     with style():
         figure, axes = new_figure(1.0 + 3.9 * len(panels), height, len(panels))
         limits = [

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from resnet_repro.records import schema
+from resnet_repro.records.datasets import DATASETS, Facts
 from resnet_repro.report.load.frames import LABELS, Frames
 
 Run = dict[str, Any]  # a row of Frames.runs
@@ -16,8 +17,6 @@ Curves = list[list[float]]  # of each run, by row
 
 # The stages a gradient reaches only through the layers behind them; it always reaches the last.
 STAGES = schema.STAGES[:-1]
-
-CLASSES = {"cifar10": 10, "digits": 10, "imagenette": 10, "imagenet": 1000}
 
 # Three standard deviations of the error that guessing among ten classes has on 1,300 images, in
 # points; a row averages more.
@@ -30,8 +29,8 @@ def at_chance(dataset: str) -> float:
     That is what guessing gets wrong, less noise; of a data set whose classes are not known, what
     no error exceeds.
     """
-    classes = CLASSES.get(dataset)
-    return 100.0 if classes is None else 100 * (1 - 1 / classes) - CHANCE_NOISE
+    classes = DATASETS.get(dataset, Facts()).classes
+    return 100 * (1 - 1 / classes) - CHANCE_NOISE if classes else 100.0
 
 
 def past_chance(

@@ -55,6 +55,7 @@ from resnet_repro.data.imagefolder.listing import (
     without,
 )
 from resnet_repro.errors import UserError
+from resnet_repro.records.datasets import DATASETS, PHOTOGRAPHS, Facts
 from tests.conftest import REPO, environment, refused, silent
 from tests.helpers.photographs import make_imagenette
 
@@ -133,8 +134,8 @@ class TestListing:
         assert data.load("imagenette").digest == load("imagenette", root).digest
 
     def test_every_name_is_known(self, root: Path) -> None:
-        assert set(listing.NAMES) < set(data.NAMES)
-        refused(lambda: data.load("mnist"), *data.NAMES)
+        assert set(PHOTOGRAPHS) < set(DATASETS)
+        refused(lambda: data.load("mnist"), *DATASETS)
         assert data.load("image-folder", root).name == "image-folder"
 
     @pytest.mark.skipif(not REAL.is_dir(), reason="no photographs beside the repository")
@@ -146,7 +147,7 @@ class TestListing:
 
 class TestRefusals:
     def test_no_data(self, tmp_path: Path) -> None:
-        for name in listing.NAMES:
+        for name in PHOTOGRAPHS:
             refused(lambda name=name: load(name, tmp_path), name, str(tmp_path), "--data-root")  # type: ignore[misc]
         refused(lambda: load("imagenet", tmp_path), *ARCHIVES.values(), DEVKIT)
 
@@ -186,9 +187,9 @@ class TestRefusals:
 
     def test_imagenet_is_whole(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         refused(lambda: load("imagenet", root), "10 classes, 20", "1,281,167", "image-folder")
-        monkeypatch.setattr(listing, "IMAGENET", (10, 20, 10))
+        monkeypatch.setitem(DATASETS, "imagenet", Facts(10, 20, 10))
         assert load("imagenet", root).name == "imagenet"
-        monkeypatch.setattr(listing, "IMAGENET", (10, 20, 11))
+        monkeypatch.setitem(DATASETS, "imagenet", Facts(10, 20, 11))
         refused(lambda: load("imagenet", root), "11 validation")
 
 
@@ -234,7 +235,7 @@ class TestArchives:
             for key, name in (*ARCHIVES.items(), ("devkit", DEVKIT))
         }
         monkeypatch.setattr(imagenet, "ARCHIVE_META", sums)
-        monkeypatch.setattr(listing, "IMAGENET", (2, 3, 2))
+        monkeypatch.setitem(DATASETS, "imagenet", Facts(2, 3, 2))
         return root
 
     def test_they_are_unpacked_once(self, root: Path) -> None:
