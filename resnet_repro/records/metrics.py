@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from resnet_repro.records.datasets import PHOTOGRAPHS
 from resnet_repro.records.evaluations import CENTER, DENSE, TEN_CROP
 from resnet_repro.records.probes import PROBES
 
@@ -65,3 +66,10 @@ STUDIED = {name: metric for name, metric in EVALUATED.items() if metric.evaluati
 ERRORS = {name: metric for name, metric in EVALUATED.items() if name not in STUDIED}
 COUNTED = {name: metric for name, metric in METRICS.items() if metric.counted}
 OF_RUNS = tuple(name for name in METRICS if name not in {*COUNTED, *OF_ENSEMBLES})
+
+
+def metric_words(metric: str, dataset: str) -> str:
+    """A metric with its unit; of photographs also which error the run's own test gives."""
+    if metric == "test_error" and dataset in PHOTOGRAPHS:
+        return "top-1 error, centre crop, %"
+    return METRICS[metric].title

@@ -11,10 +11,10 @@ from resnet_repro.paper.published import ITERATIONS, LAST_STAGE
 from resnet_repro.records.datasets import DATASETS, PHOTOGRAPHS
 from resnet_repro.records.metrics import METRICS
 from resnet_repro.report.claims import ClaimRow
-from resnet_repro.report.lacking import lacking_evaluations
 from resnet_repro.report.load.evaluations import evaluations_wanted
 from resnet_repro.report.load.frames import Frames, sort_protocols
 from resnet_repro.report.load.view import arms_shown
+from resnet_repro.report.todo import lacking_evaluations
 from resnet_repro.report.verdicts.curves import CHANCE_NOISE, at_chance
 from resnet_repro.report.verdicts.joint import LEVEL
 from resnet_repro.report.verdicts.rule import MARGIN, Spread

@@ -19,17 +19,11 @@ from resnet_repro.records.metrics import COUNTED
 from resnet_repro.records.schema import RunId
 from resnet_repro.report import render
 from resnet_repro.report.claims import ClaimRow
+from resnet_repro.report.columns import CLAIMS, RESULTS, text_grid
+from resnet_repro.report.grid import Grid, markdown_grid
 from resnet_repro.report.load.evaluations import CROPS, below, evaluate_command, evaluations_wanted
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.view import arms_shown
-from resnet_repro.report.missing import (
-    NOT_MEASURED,
-    PROTOCOLS,
-    missing_evaluations,
-    missing_grid,
-    missing_runs,
-)
-from resnet_repro.report.render import Grid
 from resnet_repro.report.sections.error_at_first_drop import (
     first_grid,
     first_lines,
@@ -51,6 +45,13 @@ from resnet_repro.report.sections.short_vs_full import (
     predictions,
 )
 from resnet_repro.report.tables import Row, Table, table
+from resnet_repro.report.todo import (
+    NOT_MEASURED,
+    PROTOCOLS,
+    missing_evaluations,
+    missing_grid,
+    missing_runs,
+)
 
 HEAD = """# Results
 
@@ -104,16 +105,15 @@ def _section(
     if _recorded(artifact, frames) and figure.exists():
         parts.append(f"[![{artifact.title}]({link(figure)})]({link(figure)})\n")
     targets = [_of_row(row, artifact, results_dirs, frames) for row in found.rows]
-    cells = _linked(
-        render.grid(found.rows), ("recorded", "difference", "best seed"), found.rows, targets, link
-    )
-    parts.append(render.markdown_grid(cells))
+    ours = [c.title for c in RESULTS if c.ours and c.number]
+    cells = _linked(text_grid(RESULTS, found.rows), ours, found.rows, targets, link)
+    parts.append(markdown_grid(cells))
     if found.joint:
         parts.append(f"{render.joint_text(found.joint)}\n")
     if found.claims:
         parts += [
             "### Claims\n",
-            render.markdown_grid(_claims(found.claims, artifact, frames, link)),
+            markdown_grid(_claims(found.claims, artifact, frames, link)),
         ]
     return [*parts, *(f"{note}\n" for note in found.notes)]
 
@@ -179,7 +179,7 @@ def _linked(
 
 def _claims(claims: Sequence[ClaimRow], artifact: Artifact, frames: Frames, link: Link) -> Grid:
     """The claims' grid; either side that is an arm leads to its own runs."""
-    cells = render.claims_grid(claims)
+    cells = text_grid(CLAIMS, claims)
     lines = []
     for line, row in zip(cells.rows, claims, strict=True):
         new = list(line)
@@ -204,7 +204,7 @@ def _copies(frames: Frames, link: Link) -> list[str]:
     lines = [
         _copy_line(row, line, frames, link) for row, line in zip(rows, cells.rows, strict=True)
     ]
-    text = render.markdown_grid(replace(cells, rows=tuple(lines)))
+    text = markdown_grid(replace(cells, rows=tuple(lines)))
     return [f"## {TITLE}\n", text, f"{NOTE}\n"]
 
 
@@ -230,7 +230,7 @@ def _prediction(frames: Frames, link: Link) -> list[str]:
                 folder = _folder(frames.runs_of(row.dataset, row.arm, protocol))
                 new[i] = _leading(line[i], folder, link)
             lines.append(tuple(new))
-        parts.append(render.markdown_grid(replace(cells, rows=tuple(lines))))
+        parts.append(markdown_grid(replace(cells, rows=tuple(lines))))
     return [*parts, f"{agreement(rows)}\n"]
 
 
@@ -249,7 +249,7 @@ def _first_rows(frames: Frames, link: Link) -> list[str]:
         elif row.url:
             new[4] = f"[{row.source}]({row.url})"
         lines.append(tuple(new))
-    text = render.markdown_grid(replace(cells, rows=tuple(lines)))
+    text = markdown_grid(replace(cells, rows=tuple(lines)))
     return ["## The first rows beside Fig. 6\n", text, f"{first_words(rows)}\n"]
 
 
@@ -264,7 +264,7 @@ def _missing(shown: Sequence[Artifact], frames: Frames) -> list[str]:
             "or wider network may make better use of a machine. Protocol `quarter` takes a quarter "
             f"of those under `paper`. *{NOT_MEASURED.capitalize()}*: nothing of that data set was "
             "run on the machine.\n",
-            render.markdown_grid(missing_grid(rows)),
+            markdown_grid(missing_grid(rows)),
         ]
     else:
         parts.append("Nothing: every run that an artifact wants is recorded.\n")
@@ -290,7 +290,7 @@ def _missing_tests(shown: Sequence[Artifact], frames: Frames) -> list[str]:
         )
     cells = missing_evaluations(shown, frames)
     if cells.rows:
-        parts += ["Recorded, but not evaluated yet:\n", render.markdown_grid(cells)]
+        parts += ["Recorded, but not evaluated yet:\n", markdown_grid(cells)]
     wanted = [a for a in shown if a.ensemble and not _recorded(a, frames)]
     for artifact in wanted:
         runs = [

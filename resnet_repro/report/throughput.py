@@ -11,8 +11,8 @@ import pandas as pd
 
 from resnet_repro.models.names import CifarName, parse
 from resnet_repro.records.counts import multiply_adds
+from resnet_repro.report.grid import Grid
 from resnet_repro.report.load.frames import LABELS, Frames
-from resnet_repro.report.render import Grid
 
 
 def pace(frames: Frames) -> Grid:

@@ -10,6 +10,8 @@ from resnet_repro.errors import UserError
 from resnet_repro.paper import artifacts
 from resnet_repro.records.files import read_text, write_atomic
 from resnet_repro.report import export, render
+from resnet_repro.report.columns import CLAIMS, RESULTS, SIDE_BY_SIDE, plain_rows, text_grid
+from resnet_repro.report.grid import Grid, markdown_grid
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import make_view
@@ -79,10 +81,10 @@ def write_report(
 
 def readme_parts(frames: Frames) -> dict[str, str]:
     """What stands in the README between the markers of each name."""
-    parts = {"time": render.markdown_grid(pace(frames))}
+    parts = {"time": markdown_grid(pace(frames))}
     for name in README_TABLES:
         found = table(artifacts.load(name).artifact, frames)
-        parts[name] = f"{found.caption}\n\n{render.markdown_grid(render.grid(found.rows))}"
+        parts[name] = f"{found.caption}\n\n{markdown_grid(text_grid(RESULTS, found.rows))}"
     return parts
 
 
@@ -91,11 +93,11 @@ def write_tables(found: Table, folder: Path) -> list[Path]:
     name = found.artifact.name
     texts = {
         f"{name}.md": render.markdown(found),
-        f"{name}.csv": export.csv_text(export.rows_json(found.rows)),
+        f"{name}.csv": export.csv_text(plain_rows(RESULTS, found.rows)),
         f"{name}.tex": render.latex(found),
     }
     if found.claims:
-        texts[f"{name}_claims.csv"] = export.csv_text(export.claims_json(found.claims))
+        texts[f"{name}_claims.csv"] = export.csv_text(plain_rows(CLAIMS, found.claims))
     return _write_texts(texts, folder)
 
 
@@ -105,12 +107,12 @@ def _write_texts(texts: dict[str, str], folder: Path) -> list[Path]:
     return [folder / name for name in texts]
 
 
-def result_rows(name: str, results_dir: Path) -> list[tuple[str, render.Grid, str]]:
+def result_rows(name: str, results_dir: Path) -> list[tuple[str, Grid, str]]:
     """An artifact's table, and its claims where it makes any: title, cells, a line below."""
     found = table(artifacts.load(name).artifact, read_frames([results_dir]))
-    grids = [(found.artifact.title, render.grid(found.rows), render.joint_text(found.joint))]
+    grids = [(found.artifact.title, text_grid(RESULTS, found.rows), render.joint_text(found.joint))]
     if found.claims:
-        grids.append(("Claims", render.claims_grid(found.claims), ""))
+        grids.append(("Claims", text_grid(CLAIMS, found.claims), ""))
     return grids
 
 
@@ -119,7 +121,7 @@ def compare_rows(
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], tuple[str, ...]]:
     """Columns, rows and lines below: published, recorded (committed) and the user's own runs."""
     both, joints = _both(name, recorded_dir, local_dir)
-    cells = render.side_by_side_grid(both)
+    cells = text_grid(SIDE_BY_SIDE, both)
     lines = (
         f"{whose.capitalize()}: {render.joint_text(joint)}" for whose, joint in joints if joint
     )
@@ -130,7 +132,7 @@ def compare_json(name: str, recorded_dir: Path, local_dir: Path) -> dict[str, An
     """The same as plain values; the user's own are named yours, yours_std, yours_verdict ..."""
     both, joints = _both(name, recorded_dir, local_dir)
     return {
-        "rows": export.side_by_side_json(both),
+        "rows": plain_rows(SIDE_BY_SIDE, both),
         "joint": {whose: export.joint_json(joint) for whose, joint in joints},
     }
 

@@ -15,15 +15,16 @@ from matplotlib.lines import Line2D
 from resnet_repro.paper import artifacts
 from resnet_repro.paper.artifacts import Artifact, Published
 from resnet_repro.paper.published import curve, published_for, seed_std_prior
-from resnet_repro.report import export, render
+from resnet_repro.report import render
+from resnet_repro.report.columns import CLAIMS, RESULTS, plain_rows, text_grid
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import make_view
-from resnet_repro.report.missing import NOT_MEASURED, missing_grid, missing_runs
 from resnet_repro.report.plots import style
 from resnet_repro.report.results_page import results_page
 from resnet_repro.report.tables import Row, comparison, table
 from resnet_repro.report.throughput import pace, seconds_per_image
+from resnet_repro.report.todo import NOT_MEASURED, missing_grid, missing_runs
 from tests.helpers.records import Fake, ensemble, imagenet, write
 from tests.report.plots.test_figures import ends, overlaps, small_print, words
 
@@ -224,7 +225,7 @@ def test_table_5_is_an_ensemble_and_never_compared(tmp_path: Path) -> None:
     text = render.markdown(table(TABLE5, found))
     assert f"{name}: resnet50/paper/seed0, resnet152/paper/seed0" in text
     assert "*not comparable*" in text
-    [line] = export.rows_json([row])
+    [line] = plain_rows(RESULTS, [row])
     assert (line["recorded"], line["verdict"]) == (4.1, "not comparable")
 
 
@@ -294,7 +295,7 @@ def test_a_claim_compares_the_seeds_that_were_evaluated(tmp_path: Path) -> None:
     assert better.result.half_width == pytest.approx(4.401559, abs=1e-5)
     assert better.result.label == "inconclusive"
     assert rows["Option C is marginally better than B"].result.label == "missing"
-    [cells] = render.claims_grid([better]).rows
+    [cells] = text_grid(CLAIMS, [better]).rows
     assert cells[1] == "top-1 error, 10-crop, %"
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from resnet_repro import paths
 from resnet_repro.paper import artifacts
-from resnet_repro.report import export, render
 from resnet_repro.report.claims import ClaimRow
+from resnet_repro.report.columns import CLAIMS, plain_rows, text_grid
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.tables import table
 from resnet_repro.report.verdicts.curves import at_chance
@@ -70,7 +70,7 @@ def test_options_are_compared_by_every_seed_of_either(tmp_path: Path) -> None:
     # h = 2.306004 * 0.145373 * sqrt(1/3 + 1) = 0.387089
     assert second.result.label == "fails"  # 1.3 - 0.387 > 0.84
     assert third.result.label == "inconclusive"  # 1.033 - 0.387 < 0.84
-    [row] = export.claims_json([first])
+    [row] = plain_rows(CLAIMS, [first])
     assert (row["margin"], row["higher_n"], row["lower_n"]) == (0.84, 3, 3)
 
 
@@ -140,7 +140,7 @@ def test_about_400_iterations(tmp_path: Path, ended: tuple[int | None, ...], lab
     if ended == (391,):
         assert ends.result.difference == -9
         assert ends.result.detail == "final values, margin 200"
-        assert "400" in render.claims_grid([ends]).rows[0]
+        assert "400" in text_grid(CLAIMS, [ends]).rows[0]
     if None in ended:
         assert ends.result.detail == "never in resnet110 seed 1"
     rows = table(WARMUP, read_frames([tmp_path / "results"])).rows
@@ -169,7 +169,7 @@ def test_resnet_110_beside_fitnet_and_highway(tmp_path: Path) -> None:
     assert fitnet_size.result.label == "holds"  # 2.5 M
     assert fitnet_size.result.difference == 2_500_000 - 1_727_962
     assert highway_size.result.label == "holds"  # 2.3 M
-    assert render.claims_grid([fitnet_size]).rows[0][2:5] == (
+    assert text_grid(CLAIMS, [fitnet_size]).rows[0][2:5] == (
         "FitNet-19 2,500,000",
         "resnet110 1,727,962",
         "+772,038",
@@ -234,7 +234,7 @@ def test_healthy_gradients_are_above_a_tenth_in_every_stage_and_row(tmp_path: Pa
     # mean of log10(0.25), log10(2), 0, 0 = (-0.602060 + 0.301030) / 4
     assert small.result.difference == pytest.approx(-0.0752575, abs=1e-6)
     assert missing.result.label == "missing"
-    assert any("gradient norm times" in cell for cell in render.claims_grid([small]).rows[0])
+    assert any("gradient norm times" in cell for cell in text_grid(CLAIMS, [small]).rows[0])
 
 
 def test_without_weight_norms_gradients_are_not_compared(tmp_path: Path) -> None:

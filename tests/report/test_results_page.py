@@ -11,10 +11,10 @@ from resnet_repro.cli import main
 from resnet_repro.paper import artifacts
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.records import read_frames
-from resnet_repro.report.missing import missing_grid, missing_runs
 from resnet_repro.report.results_page import results_page
 from resnet_repro.report.sections.short_vs_full import agreement, predictions, spearman
 from resnet_repro.report.throughput import seconds_per_image
+from resnet_repro.report.todo import missing_grid, missing_runs
 from resnet_repro.report.write import write_report
 from tests.helpers.records import Fake, counts, write
 

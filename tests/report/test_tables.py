@@ -18,6 +18,17 @@ from resnet_repro.paper import artifacts
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 from resnet_repro.paper.published import published_for
 from resnet_repro.report import export, render
+from resnet_repro.report.columns import (
+    CLAIMS,
+    RESULTS,
+    best_text,
+    difference_text,
+    plain_rows,
+    published_text,
+    recorded_text,
+    text_grid,
+)
+from resnet_repro.report.grid import Grid, latex_escape, markdown_grid
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import make_view
@@ -187,9 +198,9 @@ def test_means_spread_and_seeds(tmp_path: Path) -> None:
     found = frames(tmp_path, *(Fake("resnet110", e, seed=s) for s, e in enumerate((6.5, 6.6, 6.7))))
     row = row_of(TABLE6, found, "resnet110", "test_error")
     assert row.seeds == (0, 1, 2)
-    assert render.recorded_text(row.ours, row.metric) == "6.60 ± 0.10 (n = 3)"
-    assert render.published_text(row.published, row.metric) == "6.61 ± 0.16 (n = 5)"
-    assert render.best_text(row) == "6.50 of 3; published 6.43 of 5"
+    assert recorded_text(row.ours, row.metric) == "6.60 ± 0.10 (n = 3)"
+    assert published_text(row.published, row.metric) == "6.61 ± 0.16 (n = 5)"
+    assert best_text(row) == "6.50 of 3; published 6.43 of 5"
     # s^2 = (4 * 0.0256 + 2 * 0.01) / 6 = 0.0204, s = 0.142829; t(0.975, 6) = 2.446912
     # h = 2.446912 * 0.142829 * sqrt(1/3 + 1/5) = 0.349490 * 0.730297 = 0.255232
     assert row.ours.half_width == pytest.approx(0.255232, abs=1e-5)
@@ -342,7 +353,7 @@ def test_an_artifact_without_published_values_has_no_verdicts(tmp_path: Path) ->
     found = frames(
         tmp_path, Fake("plain20-w8", 6.0, 3.2, protocol="demo", dataset="digits", parameters=70_000)
     )
-    grid = render.grid(table(DEMO, found).rows)
+    grid = text_grid(RESULTS, table(DEMO, found).rows)
     assert "published" not in grid.columns
     assert grid.rows[0] == ("plain20-w8", "test error, %", "6.00 (n = 1)", "", "demo")
     assert grid.rows[2][3] == "missing"
@@ -383,8 +394,8 @@ def test_claims_take_every_seed_that_either_arm_has(tmp_path: Path) -> None:
     # sums of squares 0.02 and 0.29 with df 2 and 3: s^2 = 0.062, t(0.975, 5) = 2.570582
     # h = 2.570582 * 0.248998 * sqrt(1/3 + 1/4) = 0.488864
     assert claim.result.half_width == pytest.approx(0.488864, abs=1e-5)
-    assert render.claims_grid([claim]).rows[0][-1] == "3, 4"
-    [row] = export.claims_json([claim])
+    assert text_grid(CLAIMS, [claim]).rows[0][-1] == "3, 4"
+    [row] = plain_rows(CLAIMS, [claim])
     assert (row["higher_n"], row["lower_n"], row["lower_seeds"]) == (3, 4, "0 1 2 7")
 
 
@@ -510,7 +521,7 @@ def sample(tmp_path: Path) -> Frames:
 def test_three_formats_hold_the_same_numbers(tmp_path: Path) -> None:
     found = table(FIG1, sample(tmp_path))
     page, tex = render.markdown(found), render.latex(found)
-    rows = list(csv.DictReader(io.StringIO(export.csv_text(export.rows_json(found.rows)))))
+    rows = list(csv.DictReader(io.StringIO(export.csv_text(plain_rows(RESULTS, found.rows)))))
     # mean of 9.61 and 9.77; standard deviation 0.16 / sqrt(2), variance 0.0128
     # h = 12.706205 * 0.113137 * sqrt(1/2 + 1) = 1.760623
     where = "read off Fig. 1, mean of 50,000-64,000"
@@ -539,7 +550,7 @@ def test_markdown_tables_are_rectangular(tmp_path: Path) -> None:
 
 
 def test_markdown_escapes_its_separator() -> None:
-    assert r"a\|b" in render.markdown_grid(render.Grid(("x",), (("a|b",),)))
+    assert r"a\|b" in markdown_grid(Grid(("x",), (("a|b",),)))
 
 
 @pytest.mark.parametrize(
@@ -552,7 +563,7 @@ def test_markdown_escapes_its_separator() -> None:
     ],
 )
 def test_latex_escaping(text: str, expected: str) -> None:
-    assert render.latex_escape(text) == expected
+    assert latex_escape(text) == expected
 
 
 def test_latex_has_booktabs_rules_and_as_many_cells_as_columns(tmp_path: Path) -> None:
@@ -566,7 +577,7 @@ def test_latex_has_booktabs_rules_and_as_many_cells_as_columns(tmp_path: Path) -
 
 
 def test_json_has_numbers_and_nulls(tmp_path: Path) -> None:
-    rows = export.rows_json(table(TABLE6, sample(tmp_path)).rows)
+    rows = plain_rows(RESULTS, table(TABLE6, sample(tmp_path)).rows)
     json.dumps(rows, allow_nan=False)
     first = rows[0]
     assert (first["arm"], first["published"], first["recorded"], first["n"]) == (
@@ -597,7 +608,7 @@ def test_json_has_numbers_and_nulls(tmp_path: Path) -> None:
 def test_differences_in_words(
     difference: float | None, half_width: float | None, text: str
 ) -> None:
-    assert render.difference_text(difference, half_width) == text
+    assert difference_text(difference, half_width) == text
 
 
 # Published, recorded, yours

@@ -51,8 +51,8 @@ class Section:
 
     table: Table
     anchor: str
-    results: sections.Grid
-    claims: sections.Grid | None
+    results: sections.LinkedGrid
+    claims: sections.LinkedGrid | None
     charts: list[Chart]
     notes: tuple[str, ...]
     picture: str
@@ -142,10 +142,17 @@ def _environment() -> jinja2.Environment:
         "label": texts.own_label,
         "only": texts.own_of,
         "said": texts.said,
+        "column": _column,
         "chart_title": _chart_title,
     }
     environment.filters |= {"short": drawings.short, "shape": drawings.shape_text}
     return environment
+
+
+def _column(title: str) -> Markup:
+    """A column's head: a text of the page's own where there is one, or as the column says it."""
+    key = title.replace(" ", "_")
+    return texts.own(key) if key in texts.texts() else texts.said(title)
 
 
 def _chart_title(chart: Chart) -> Markup:

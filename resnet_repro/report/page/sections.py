@@ -6,15 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from resnet_repro.records.metrics import metric_words
 from resnet_repro.records.schema import RunId
-from resnet_repro.report import render
+from resnet_repro.report.columns import CLAIMS, RESULTS, Column, R, shown
 from resnet_repro.report.page.summary import state
 from resnet_repro.report.tables import Row, Table
-
-# Columns whose cells are names or numbers, the same in both languages.
-NAMES = frozenset({"arm", "recorded", "difference", "protocol", "higher", "lower", "n"})
-NUMBERS = frozenset({"published", "recorded", "difference", "best seed", "higher", "lower"})
-KEYS = {"best seed": "best_seed"}  # columns whose text has another key than their name
 
 
 @dataclass(frozen=True)
@@ -45,10 +41,18 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Grid:
-    """A table with its columns' keys of texts."""
+class Head:
+    """A column's head."""
 
-    columns: tuple[str, ...]
+    title: str
+    number: bool
+
+
+@dataclass(frozen=True)
+class LinkedGrid:
+    """A table whose numbers have anchors."""
+
+    columns: tuple[Head, ...]
     lines: tuple[Line, ...]
 
 
@@ -90,33 +94,33 @@ def run_anchor(run: RunId) -> str:
     return f"run-{run.dataset}-{run.arm}-{run.protocol}-seed{run.seed}"
 
 
-def results_grid(table: Table, known: set[RunId], anchors: Anchors) -> Grid:
+def results_grid(table: Table, known: set[RunId], anchors: Anchors) -> LinkedGrid:
     """An artifact's rows with the runs behind each."""
-    cells = render.grid(table.rows)
+    columns = shown(RESULTS, table.rows)
     lines = []
-    for row, texts in zip(table.rows, cells.rows, strict=True):
+    for row in table.rows:
         anchor = anchors.of("v", table.artifact.name, row.arm, row.metric, row.protocol)
         verdict = "quoted" if row.quoted else state(row.ours.verdict)
-        lines.append(_line(cells.columns, texts, anchor, verdict, _links(row, known)))
-    return Grid(_keys(cells.columns), tuple(lines))
+        lines.append(_line(columns, row, anchor, verdict, _links(row, known)))
+    return LinkedGrid(_heads(columns), tuple(lines))
 
 
-def claims_grid(table: Table, anchors: Anchors) -> Grid | None:
+def claims_grid(table: Table, anchors: Anchors) -> LinkedGrid | None:
     """An artifact's claims; None where it makes none."""
     if not table.claims:
         return None
-    cells = render.claims_grid(table.claims)
+    columns = shown(CLAIMS, table.claims)
     lines = []
-    for row, texts in zip(table.claims, cells.rows, strict=True):
+    for row in table.claims:
         anchor = anchors.of(
             "c", table.artifact.name, row.claim.higher, row.claim.lower, row.claim.metric,
             row.claim.scope, row.protocol,
         )  # fmt: skip
-        lines.append(_line(cells.columns, texts, anchor, state(row.result.verdict), ()))
-    return Grid(_keys(cells.columns), tuple(lines))
+        lines.append(_line(columns, row, anchor, state(row.result.verdict), ()))
+    return LinkedGrid(_heads(columns), tuple(lines))
 
 
-def verdicts(tables: Sequence[tuple[Table, Grid, Grid | None]]) -> list[Verdict]:
+def verdicts(tables: Sequence[tuple[Table, LinkedGrid, LinkedGrid | None]]) -> list[Verdict]:
     """Every verdict of every artifact, claims last; what has no published value has none."""
     found = []
     for table, results, claims in tables:
@@ -130,7 +134,7 @@ def verdicts(tables: Sequence[tuple[Table, Grid, Grid | None]]) -> list[Verdict]
                 Verdict(
                     name,
                     row.arm,
-                    render.metric_words(row.metric, row.dataset),
+                    metric_words(row.metric, row.dataset),
                     row.protocol,
                     cells.get("published", ""),
                     cells.get("recorded", ""),
@@ -162,28 +166,29 @@ def verdicts(tables: Sequence[tuple[Table, Grid, Grid | None]]) -> list[Verdict]
 
 
 def _line(
-    columns: Sequence[str], texts: Sequence[str], anchor: str, verdict: str, links: tuple[Link, ...]
+    columns: Sequence[Column[R]], row: R, anchor: str, verdict: str, links: tuple[Link, ...]
 ) -> Line:
     cells = []
-    for column, text in zip(columns, texts, strict=True):
-        number = column in NUMBERS and any(c.isdigit() for c in text)
+    for column in columns:
+        text = column.cell(row)
+        number = column.number and any(c.isdigit() for c in text)
         cells.append(
             Cell(
                 text,
-                said=column not in NAMES,
-                anchor=f"{anchor}-{column.replace(' ', '-')}" if number else "",
-                verdict=verdict if column == "verdict" else "",
+                said=column.said,
+                anchor=f"{anchor}-{column.title.replace(' ', '-')}" if number else "",
+                verdict=verdict if column.title == "verdict" else "",
             )
         )
     return Line(anchor, tuple(cells), links)
 
 
-def _keys(columns: Sequence[str]) -> tuple[str, ...]:
-    return tuple(KEYS.get(column, column) for column in columns)
+def _heads(columns: Sequence[Column[R]]) -> tuple[Head, ...]:
+    return tuple(Head(c.title, c.number) for c in columns)
 
 
-def _by_column(grid: Grid, line: Line) -> dict[str, str]:
-    return {key: cell.text for key, cell in zip(grid.columns, line.cells, strict=True)}
+def _by_column(grid: LinkedGrid, line: Line) -> dict[str, str]:
+    return {head.title: cell.text for head, cell in zip(grid.columns, line.cells, strict=True)}
 
 
 def _links(row: Row, known: set[RunId]) -> tuple[Link, ...]:

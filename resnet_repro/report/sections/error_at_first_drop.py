@@ -17,8 +17,8 @@ from resnet_repro.paper.published import (
     first_drawn,
     value_at,
 )
+from resnet_repro.report.grid import Grid
 from resnet_repro.report.load.frames import Frames
-from resnet_repro.report.render import Grid
 from resnet_repro.report.sections.short_vs_full import FULL
 from resnet_repro.report.verdicts.rule import Comparison, Outcome, summarise
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import fdtrc
 
 from resnet_repro.paper.published import seed_std_prior
-from resnet_repro.report.render import Grid, markdown_grid
+from resnet_repro.report.grid import Grid, markdown_grid
 from resnet_repro.report.verdicts.joint import LEVEL
 from resnet_repro.report.verdicts.rule import JUDGED, MARGIN, standard_error, t_quantile
 from resnet_repro.report.write import update_between_markers

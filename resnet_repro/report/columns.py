@@ -1,0 +1,289 @@
+"""The columns of an artifact's tables. Each is one entry here, and every writer reads the lists.
+
+Writers for readers (terminal, Markdown, LaTeX, README, the page) take the columns with a title,
+those for programs (CSV, --json) all of them, in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from resnet_repro.paper.published import PublishedValue
+from resnet_repro.records.metrics import COUNTED, METRICS, metric_words
+from resnet_repro.report.claims import ClaimRow
+from resnet_repro.report.grid import Grid
+from resnet_repro.report.tables import Row, SideBySide
+from resnet_repro.report.verdicts.rule import Comparison
+
+Cell = str | int | float | bool | None
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Column(Generic[R]):
+    """A column of rows of one kind.
+
+    key: its name for programs; empty for a column that only readers get. value: what programs
+    get of a row, None for what is not there. title: its head for readers; without one they do not
+    get it. text: what they get, the value as text if not given. number: whether it is one, and
+    stands right. said: whether it has words, which are translated. ours: whether it is about a
+    recorded result, of which `compare` has two, and readers see both where `compared`.
+    """
+
+    key: str
+    value: Callable[[R], Cell]
+    title: str = ""
+    text: Callable[[R], str] | None = None
+    number: bool = False
+    said: bool = False
+    ours: bool = False
+    compared: bool = False
+
+    def cell(self, row: R) -> str:
+        """What readers get of a row; empty for what is not there."""
+        if self.text is not None:
+            return self.text(row)
+        value = self.value(row)
+        return "" if value is None else str(value)
+
+
+def shown(columns: Sequence[Column[R]], rows: Sequence[R]) -> list[Column[R]]:
+    """The columns that readers get; one that is empty throughout is left out."""
+    return [c for c in columns if c.title and any(c.cell(row) for row in rows)]
+
+
+def text_grid(columns: Sequence[Column[R]], rows: Sequence[R]) -> Grid:
+    """Rows for readers."""
+    found = shown(columns, rows)
+    return Grid(
+        tuple(c.title for c in found), tuple(tuple(c.cell(row) for c in found) for row in rows)
+    )
+
+
+def plain_rows(columns: Sequence[Column[R]], rows: Sequence[R]) -> list[dict[str, Cell]]:
+    """Rows for programs."""
+    return [{c.key: c.value(row) for c in columns if c.key} for row in rows]
+
+
+def published_text(value: PublishedValue | None, metric: str) -> str:
+    """`6.61 ± 0.16 (n = 5)`, `0.27 M`, `3.6 billion`, `9.68 (read off Fig. 6)`.
+
+    Empty without a value.
+    """
+    if value is None:
+        return ""
+    text = value.text + METRICS[metric].printed
+    if value.std is not None:
+        text += f" ± {value.std:.2f}"
+    if value.n > 1:
+        text += f" (n = {value.n})"
+    return f"{text} ({value.where})" if value.read_off else text
+
+
+def recorded_text(ours: Comparison, metric: str) -> str:
+    """`8.79 ± 0.12 (n = 3)`, `269,722`; empty without a mean."""
+    if ours.mean is None:
+        return ""
+    if metric in COUNTED:
+        return f"{ours.mean:,.0f}"
+    spread = "" if ours.std is None else f" ± {ours.std:.2f}"
+    return f"{ours.mean:.2f}{spread} (n = {ours.n})"
+
+
+def difference_text(difference: float | None, half_width: float | None) -> str:
+    """`+0.16 ± 0.63`, in points."""
+    if difference is None:
+        return ""
+    text = "0.00" if abs(difference) < 0.005 else f"{difference:+.2f}"
+    return text if half_width is None else f"{text} ± {half_width:.2f}"
+
+
+def best_text(row: Row) -> str:
+    """The best of our seeds beside the best the paper prints, where it prints one."""
+    value = row.published_best
+    if value is None:
+        return ""
+    published = f"published {value.text} of {value.n}"
+    if row.ours.best is None:
+        return published
+    return f"{row.ours.best:.2f} of {row.ours.n}; {published}"
+
+
+def _recorded(row: Row) -> Cell:
+    if row.metric in COUNTED and row.ours.mean is not None:
+        return int(row.ours.mean)
+    return short(row.ours.mean)
+
+
+def short(value: float | None) -> float | None:
+    """Without the last digits of floating point, which say nothing."""
+    return None if value is None else round(value, 6)
+
+
+def _seeds(seeds: Sequence[int]) -> str | None:
+    return " ".join(str(s) for s in seeds) or None
+
+
+RESULTS: tuple[Column[Row], ...] = (
+    Column("arm", lambda r: r.arm, "arm"),
+    Column("network", lambda r: r.network or None),
+    Column("dataset", lambda r: r.dataset),
+    Column(
+        "metric",
+        lambda r: r.metric,
+        "metric",
+        lambda r: metric_words(r.metric, r.dataset),
+        said=True,
+    ),
+    Column("protocol", lambda r: r.protocol or None, "protocol"),
+    Column(
+        "published",
+        lambda r: r.published.value if r.published else None,
+        "published",
+        lambda r: published_text(r.published, r.metric),
+        number=True,
+        said=True,
+    ),
+    Column("published_text", lambda r: r.published.text if r.published else None),
+    Column("published_unit", lambda r: r.published.unit if r.published else None),
+    Column("published_std", lambda r: r.published.std if r.published else None),
+    Column("published_n", lambda r: r.published.n if r.published else None),
+    Column("published_where", lambda r: r.published.where if r.published else None),
+    Column("published_best", lambda r: r.published_best.value if r.published_best else None),
+    Column(
+        "recorded",
+        _recorded,
+        "recorded",
+        lambda r: recorded_text(r.ours, r.metric),
+        number=True,
+        ours=True,
+        compared=True,
+    ),
+    Column("recorded_std", lambda r: short(r.ours.std), ours=True),
+    Column(
+        "recorded_best",
+        lambda r: short(r.ours.best),
+        "best seed",
+        best_text,
+        number=True,
+        said=True,
+        ours=True,
+    ),
+    Column("n", lambda r: r.ours.n, ours=True),
+    Column("seeds", lambda r: _seeds(r.seeds), ours=True),
+    Column(
+        "difference",
+        lambda r: short(r.ours.difference),
+        "difference",
+        lambda r: difference_text(r.ours.difference, r.ours.half_width),
+        number=True,
+        ours=True,
+    ),
+    Column("half_width", lambda r: short(r.ours.half_width), ours=True),
+    Column(
+        "verdict",
+        lambda r: "quoted" if r.quoted else r.ours.verdict or None,
+        "verdict",
+        lambda r: "quoted, not run here" if r.quoted else r.ours.verdict,
+        said=True,
+        ours=True,
+        compared=True,
+    ),
+    Column("machines", lambda r: "; ".join(r.machines) or None),
+    Column("precisions", lambda r: " ".join(r.precisions) or None),
+)
+
+
+def _of(side: Callable[[SideBySide], Row], column: Column[Row], yours: bool) -> Column[SideBySide]:
+    """A column of either side, named `yours` where it is the user's own."""
+    key, title = column.key, column.title if column.compared or not column.ours else ""
+    if yours:
+        key = key.replace("recorded", "yours") if "recorded" in key else f"yours_{key}"
+        title = {"": "", "recorded": "yours"}.get(title, f"your {title}")
+    return Column(
+        key,
+        lambda both: column.value(side(both)),
+        title,
+        lambda both: column.cell(side(both)),
+        number=column.number,
+        said=column.said,
+    )
+
+
+# Published and recorded as in RESULTS, then the user's own.
+SIDE_BY_SIDE: tuple[Column[SideBySide], ...] = (
+    *(_of(lambda both: both.recorded, column, yours=False) for column in RESULTS),
+    *(_of(lambda both: both.yours, column, yours=True) for column in RESULTS if column.ours),
+)
+
+
+def _claimed(row: ClaimRow) -> str:
+    """What a claim compares: of gradients each stage's, by the norms' logarithms."""
+    if row.claim.metric == "gradient_norm":
+        return "log10 of each stage's gradient norm times its weights' norm"
+    return metric_words(row.claim.metric, row.dataset)
+
+
+def _side(name: str, mean: float | None, metric: str) -> str:
+    if mean is None:
+        return name
+    if not name:
+        return f"{mean:,g}"  # the claim's own number, as it is written there
+    return f"{name} {mean:,.0f}" if metric in COUNTED else f"{name} {mean:.2f}"
+
+
+def claim_difference_text(row: ClaimRow) -> str:
+    """A claim's difference in its metric's unit; counts without decimals."""
+    difference = row.result.difference
+    if difference is not None and row.result.exact:
+        return f"{difference:+,.0f}"
+    return difference_text(difference, row.result.half_width)
+
+
+def _runs_text(n: tuple[int, int]) -> str:
+    """`3`, or `3, 1` where the two sides have not as many; a side that is a number has none."""
+    higher, lower = n
+    return f"{higher}, {lower}" if higher and lower and higher != lower else str(higher or "")
+
+
+CLAIMS: tuple[Column[ClaimRow], ...] = (
+    Column("claim", lambda r: r.claim.text, "claim", said=True),
+    Column("metric", lambda r: r.claim.metric, "metric", _claimed, said=True),
+    Column("scope", lambda r: r.claim.scope),
+    Column("margin", lambda r: r.claim.margin),
+    Column("by", lambda r: r.claim.by if r.claim.margin is not None else None),
+    Column(
+        "higher",
+        lambda r: r.claim.higher,
+        "higher",
+        lambda r: _side(r.claim.higher, r.higher_mean, r.claim.metric),
+        number=True,
+    ),
+    Column(
+        "lower",
+        lambda r: r.claim.lower or None,
+        "lower",
+        lambda r: _side(r.claim.lower, r.lower_mean, r.claim.metric),
+        number=True,
+    ),
+    Column("protocol", lambda r: r.protocol or None, "protocol"),
+    Column("higher_mean", lambda r: short(r.higher_mean)),
+    Column("lower_mean", lambda r: short(r.lower_mean)),
+    Column(
+        "difference",
+        lambda r: short(r.result.difference),
+        "difference",
+        claim_difference_text,
+        number=True,
+    ),
+    Column("half_width", lambda r: short(r.result.half_width)),
+    Column("higher_n", lambda r: r.result.n[0], "n", lambda r: _runs_text(r.result.n)),
+    Column("lower_n", lambda r: r.result.n[1]),
+    Column("higher_seeds", lambda r: _seeds(r.higher_seeds)),
+    Column("lower_seeds", lambda r: _seeds(r.lower_seeds)),
+    Column("detail", lambda r: r.result.detail or None, "over", said=True),
+    Column("verdict", lambda r: r.result.verdict, "verdict", lambda r: r.result.label, said=True),
+    Column("spread_known", lambda r: r.result.exact or r.result.half_width is not None),
+)
