@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from resnet_repro.errors import UserError
-from resnet_repro.records.files import write_atomic
+from resnet_repro.records.files import parse_json, write_atomic
 
 _REST = "rest.json"
 
@@ -88,7 +88,10 @@ def _load(path: Path) -> Checkpoint:
         raise damaged
     try:
         tensors = safetensors.torch.load(payload)
-        rest = json.loads(bytes(tensors.pop(_REST).tolist()))
+        text = bytes(tensors.pop(_REST).tolist()).decode()
+        rest = parse_json(text, path.name, own=True)
+        if not isinstance(rest, dict):
+            raise damaged
         return Checkpoint(int(rest.pop("iteration")), tensors, rest)
-    except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (safetensors.SafetensorError, UserError, KeyError, ValueError, TypeError) as error:
         raise damaged from error

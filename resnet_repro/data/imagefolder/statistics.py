@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import safetensors
@@ -22,7 +22,7 @@ from resnet_repro.data.cifar10_forms import one_line
 from resnet_repro.data.imagefolder.decode import centre_crop, loader, read_image, scaled_size
 from resnet_repro.data.imagefolder.listing import ImageFolder, without
 from resnet_repro.errors import UserError
-from resnet_repro.records.files import write_atomic
+from resnet_repro.records.files import parse_json, write_atomic
 
 SCHEMA = "3"
 TEST_SIDE = 256  # shorter side of the mean image's and of the centre crop's images, at crop 224
@@ -314,7 +314,8 @@ def _cached(path: Path, data: ImageFolder, crop: int, say: Say) -> _Examined | N
             raise UserError(f"{path} is damaged")
         if found.mean.shape[0] != crop:
             raise UserError(f"{path} is of another crop than {crop}")
-        unreadable = tuple((str(part), str(name)) for part, name in json.loads(note["unreadable"]))
+        listed = cast(list[list[str]], parse_json(note["unreadable"], str(path), own=True))
+        unreadable = tuple((str(part), str(name)) for part, name in listed)
         if not set(unreadable) <= set(_keys(data)):
             raise UserError(f"{path} names images that are not there")
     except (UserError, KeyError, TypeError, ValueError) as error:
