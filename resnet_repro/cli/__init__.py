@@ -23,6 +23,7 @@ from resnet_repro.cli import (
     verify,
     watch,
 )
+from resnet_repro.cli.console import printable
 from resnet_repro.errors import UserError
 
 app = typer.Typer(
@@ -93,5 +94,5 @@ def _guarded(call: Callable[[], Any]) -> int:
 
 
 def _complain(text: str) -> int:
-    sys.stderr.write("error: " + " ".join(text.split()) + "\n")
+    sys.stderr.write("error: " + printable(" ".join(text.split())) + "\n")
     return 2

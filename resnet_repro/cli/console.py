@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +14,30 @@ from rich.table import Table
 Rows = tuple[Sequence[str], Sequence[Sequence[object]]]
 
 
-def console() -> Console:
-    """Standard output, as it is written to."""
-    return Console(markup=False, emoji=False)
+def printable(text: str, keep: str = "") -> str:
+    """The text with its control characters written out (`\\x1b`), but for those to keep.
+
+    What a file or a folder's name holds is shown and never obeyed by the terminal.
+    """
+    return "".join(
+        character
+        if unicodedata.category(character)[0] != "C" or character in keep
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+class _Console(Console):
+    """A console whose terminal obeys no character of a text that is printed."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        shown = (printable(o, keep="\n\t") if isinstance(o, str) else o for o in objects)
+        super().print(*shown, **options)
+
+
+def console(stderr: bool = False) -> Console:
+    """Standard output or standard error, as it is written to."""
+    return _Console(markup=False, emoji=False, stderr=stderr)
 
 
 def json_text(value: Any) -> str:
@@ -35,12 +57,15 @@ def print_rows(
     if not console.is_terminal:
         for line in (columns, *rows):
             console.print(
-                "\t".join(str(cell) for cell in line), highlight=False, markup=False, soft_wrap=True
+                "\t".join(printable(str(cell)) for cell in line),
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
             )
         return
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(printable(str(cell)) for cell in row))
     console.print(table)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from resnet_repro.cli.console import console, json_text, print_json, print_rows
 from resnet_repro.cli.options import (
@@ -111,7 +110,7 @@ def evaluate(
         workers=workers,
     )
     # Only the result goes to standard output.
-    steps = Steps(Console(markup=False, emoji=False, stderr=True))
+    steps = Steps(console(stderr=True))
     with steps.bars:
         found = command.evaluate(request, chosen, cache_dir, steps.say, steps.step)
     if out is not None:

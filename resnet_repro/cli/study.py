@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from resnet_repro.cli.console import console, print_json, print_rows
 from resnet_repro.cli.options import AsJson, DataRoot, Device
@@ -28,7 +27,7 @@ def study(
     from resnet_repro.runtime.device import choose
 
     chosen = choose(device, "fp32", kernels="off", compile="off", graph="off")
-    errors = Console(markup=False, emoji=False, stderr=True)
+    errors = console(stderr=True)
     found = command.study(
         name,
         run or (),
