@@ -7,23 +7,36 @@ multiply-adds per image times the images of a batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from msgspec import Struct
+
 from resnet_repro.errors import UserError
 from resnet_repro.paths import RECORDED
-from resnet_repro.records.files import read_json
+from resnet_repro.records.files import convert, is_file, read_json
+from resnet_repro.records.schema import Positive, Whole
 
 
-@dataclass(frozen=True)
-class Count:
+class CountedStage(Struct, frozen=True, forbid_unknown_fields=True):
+    """A row of Table 1: its layers in words; the output is (C, H, W) or, of classes, (K,)."""
+
+    name: str
+    layers: str
+    output: tuple[Positive, ...]
+    parameters: Whole
+    multiply_adds: Whole
+
+
+class Count(Struct, frozen=True, forbid_unknown_fields=True):
     """A network's parameters, and its multiply-adds on one image of (C, H, W)."""
 
-    network: str
-    image: tuple[int, int, int]
-    parameters: int
-    multiply_adds: int
+    name: str
+    input: tuple[Positive, Positive, Positive]
+    depth: Positive
+    parameters: Whole
+    multiply_adds: Whole
+    stages: tuple[CountedStage, ...]
 
 
 def find_counts(results: Path) -> list[Path]:
@@ -37,23 +50,14 @@ def read_count(path: Path) -> Count:
     Raises UserError when the file is unreadable, names another network, lacks a field, or when
     its stages do not sum to its totals.
     """
-    value = read_json(path)
-    name = value.get("name")
-    if name != path.stem:
-        raise _wrong(path, f"describes {name!r}")
-    image, stages = value.get("input"), value.get("stages")
-    if not isinstance(image, list) or len(image) != 3:
-        raise _wrong(path, f"input is {image!r}, not channels, height and width")
-    if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
-        raise _wrong(path, "lacks its stages")
-    channels, height, width = (_whole(n, "input", path) for n in image)
-    totals = {}
+    count = convert(read_json(path), Count, path)
+    if count.name != path.stem:
+        raise _wrong(path, f"describes {count.name!r}")
     for field in ("parameters", "multiply_adds"):
-        totals[field] = _whole(value.get(field), field, path)
-        parts = sum(_whole(stage.get(field), f"a stage's {field}", path) for stage in stages)
-        if parts != totals[field]:
-            raise _wrong(path, f"its stages sum to {parts} {field}, not {totals[field]}")
-    return Count(path.stem, (channels, height, width), **totals)
+        total, parts = getattr(count, field), sum(getattr(stage, field) for stage in count.stages)
+        if parts != total:
+            raise _wrong(path, f"its stages sum to {parts} {field}, not {total}")
+    return count
 
 
 def read_counts(folders: Sequence[Path]) -> list[Count]:
@@ -65,8 +69,8 @@ def read_counts(folders: Sequence[Path]) -> list[Count]:
     for folder in folders:
         for path in find_counts(folder):
             count = read_count(path)
-            first, where = found.setdefault(count.network, (count, path))
-            if first != count:
+            first, where = found.setdefault(count.name, (count, path))
+            if _totals(first) != _totals(count):
                 raise UserError(f"{where} and {path} count differently: report them separately")
     return [found[name][0] for name in sorted(found)]
 
@@ -80,19 +84,17 @@ def multiply_adds(network: str, crop: int | None = None, results: Path = RECORDE
     rounds. Raises UserError when the count is damaged.
     """
     path = results / "counts" / f"{network}.json"
-    if not path.exists():
+    if not is_file(path):
         return None
     count = read_count(path)
-    _, height, width = count.image
+    _, height, width = count.input
     if crop is None or (height, width) == (crop, crop):
         return count.multiply_adds
     return round(count.multiply_adds * crop * crop / (height * width))
 
 
-def _whole(value: object, field: str, path: Path) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise _wrong(path, f"{field} is {value!r}, not a whole number")
-    return value
+def _totals(count: Count) -> tuple[object, ...]:
+    return count.input, count.parameters, count.multiply_adds
 
 
 def _wrong(path: Path, what: str) -> UserError:

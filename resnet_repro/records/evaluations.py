@@ -12,12 +12,14 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import asdict
+
 from resnet_repro.errors import UserError
-from resnet_repro.records.files import read_json, write_json
+from resnet_repro.records.files import convert, read_json, write_json
 from resnet_repro.records.probes import ANY, PROBES
 from resnet_repro.records.schema import SCHEMA, check_label
 
@@ -27,8 +29,7 @@ ENSEMBLES = "ensembles"
 CENTER, TEN_CROP, DENSE = "center", "ten_crop", "dense"  # the ways an ImageNet network is tested
 
 
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
     """One evaluation; errors in %.
 
     `values` holds finite numbers or lists of them, `settings` what decides them beside the
@@ -37,9 +38,9 @@ class Evaluation:
 
     name: str
     spec_hash: str  # of the run that was evaluated; empty for an ensemble
-    settings: Mapping[str, object]
-    values: Mapping[str, object]
-    execution: Mapping[str, object]
+    settings: dict[str, Any]
+    values: dict[str, Any]
+    execution: dict[str, Any]
 
     @property
     def digest(self) -> str:
@@ -99,21 +100,11 @@ def read_evaluation(path: Path) -> Evaluation:
     digest = value.pop("sha256", None)
     if value.pop("schema", None) != SCHEMA:
         raise UserError(f"{path}: another schema than {SCHEMA}")
-    names = {f.name for f in fields(Evaluation)}
-    if set(value) != names:
-        raise UserError(f"{path} has other fields than {', '.join(sorted(names))}")
-    name, spec_hash = value["name"], value["spec_hash"]
-    settings, values, execution = value["settings"], value["values"], value["execution"]
-    if not isinstance(name, str) or not isinstance(spec_hash, str):
-        raise UserError(f"{path}: name and spec_hash must be texts")
-    if not (
-        isinstance(settings, dict) and isinstance(values, dict) and isinstance(execution, dict)
-    ):
-        raise UserError(f"{path}: settings, values and execution must be objects")
+    found = convert(value, Evaluation, path)
+    name, values, settings = found.name, found.values, found.settings
     if name != path.stem:
         raise UserError(f"{path} holds the evaluation '{name}': name the file after it")
     _check_values(values, path)
-    found = Evaluation(name, spec_hash, settings, values, execution)
     for key, sizes in PROBES[name].lists.items() if name in PROBES else ():
         if not _has_shape(values.get(key), [size and settings.get(size) for size in sizes]):
             raise UserError(f"{path}: {key} is no list of the right length: make the study again")
@@ -159,6 +150,8 @@ def _check_values(values: Mapping[str, object], path: Path) -> None:
     for name, value in values.items():
         if any(not _is_finite(number) for number in _flat(value)):
             raise UserError(f"{path}: {name} is not a finite number or a list of them")
+        if name.endswith(("_error", "_errors")) and not all(0 <= x <= 100 for x in _flat(value)):
+            raise UserError(f"{path}: {name} is not within 0 and 100 %")
 
 
 def _has_shape(value: object, sizes: Sequence[object]) -> bool:
@@ -172,7 +165,7 @@ def _has_shape(value: object, sizes: Sequence[object]) -> bool:
     return fits and all(_has_shape(item, rest) for item in value)
 
 
-def _flat(value: object) -> Iterator[object]:
+def _flat(value: object) -> Iterator[Any]:
     if isinstance(value, list | tuple):
         for item in value:
             yield from _flat(item)
@@ -181,4 +174,6 @@ def _flat(value: object) -> Iterator[object]:
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return -(2**63) <= value < 2**63  # what `files.parse_json` reads back
+    return isinstance(value, float) and math.isfinite(value)

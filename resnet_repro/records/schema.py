@@ -11,12 +11,23 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from resnet_repro.errors import UserError
 
 SCHEMA = 1
+
+# What `files.read_struct` holds a record's numbers to; JSON itself has no others than finite ones.
+Whole = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Loss = Annotated[float, Meta(ge=0)]
+Status = Literal["done", "diverged"]
 
 METRICS = (
     *("iteration", "lr", "train_loss", "train_error", "test_loss", "test_error"),
@@ -61,16 +72,15 @@ class RunId:
         return f"{self.dataset}/{self.arm}/{self.protocol}/seed{self.seed}"
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Struct, frozen=True, forbid_unknown_fields=True):
     """What decides a result scientifically; hashed."""
 
     network: str
     dataset: str
     dataset_digest: str
-    recipe: dict[str, object]
-    recipe_version: int
-    seed: int
+    recipe: dict[str, Any]  # every switch as it was set; records/recipe.py reads them
+    recipe_version: Positive
+    seed: Whole
 
     @property
     def hash(self) -> str:
@@ -88,32 +98,20 @@ class Spec:
         }
 
 
-def spec_from_json(value: dict[str, object], where: Path) -> Spec:
-    """Read what Spec.to_json wrote. Raises UserError for another schema or a wrong hash."""
-    if value.get("schema") != SCHEMA:
-        raise UserError(f"{where}: schema {value.get('schema')!r}, this version reads {SCHEMA}")
-    raw = value.get("spec")
-    kinds = {
-        "network": str,
-        "dataset": str,
-        "dataset_digest": str,
-        "recipe": dict,
-        "recipe_version": int,
-        "seed": int,
-    }
-    if not isinstance(raw, dict) or set(raw) != set(kinds):
-        raise UserError(f"{where}: the spec has other fields than {', '.join(kinds)}")
-    for name, kind in kinds.items():
-        if not isinstance(raw[name], kind):
-            raise UserError(f"{where}: spec field {name} is not {kind.__name__}")
-    spec = Spec(**raw)
-    if spec.hash != value.get("hash"):
-        raise UserError(f"{where}: its hash does not fit its spec; the record was changed")
-    return spec
+class SpecFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """spec.json: a spec, its hash, and the labels it is filed under beside its data set's."""
+
+    arm: str
+    protocol: str
+    spec: Spec
+    hash: str
+
+    @property
+    def run(self) -> RunId:
+        return RunId(self.spec.dataset, self.arm, self.protocol, self.spec.seed)
 
 
-@dataclass(frozen=True)
-class Execution:
+class Execution(Struct, frozen=True, forbid_unknown_fields=True):
     """How a run was computed: what should not decide its result. An allow-list."""
 
     versions: dict[str, str]
@@ -123,19 +121,19 @@ class Execution:
     compile: bool
     cuda_graph: bool
     channels_last: bool
-    threads: int
-    world_size: int
+    threads: Whole
+    world_size: Positive
     commit: str
     dirty: bool
     command: str
     started: str  # UTC, ISO 8601
     ended: str = ""
-    resumed_at: tuple[int, ...] = ()  # iterations at which a later sitting took over
+    resumed_at: tuple[Whole, ...] = ()  # iterations at which a later sitting took over
     # How each earlier sitting computed, where it differed or not: until which iteration, device,
     # precision, threads, kernels, decoder, commit. The fields above are the last sitting's.
-    earlier: tuple[dict[str, object], ...] = ()
+    earlier: tuple[dict[str, Any], ...] = ()
     kernels: bool = False  # own CPU kernels
-    parts: int = 1  # that each process computed its batch in, one after another
+    parts: Positive = 1  # that each process computed its batch in, one after another
     skipped_images: tuple[str, ...] = ()  # unreadable files that were left out, as asked
     decoder: str = ""  # what read image files, with versions
 
@@ -161,25 +159,24 @@ class Execution:
         return {"schema": SCHEMA, **asdict(self)}
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Struct, frozen=True, forbid_unknown_fields=True):
     """What a finished run measured; errors in %, losses in nats."""
 
-    status: str  # done, diverged
+    status: Status
     spec_hash: str
-    iterations: int  # run, fewer than asked if it diverged
-    parameters: int
-    train_loss: float | None
-    train_error: float | None
-    test_loss: float | None
-    test_error: float | None
-    best_test_error: float | None
-    best_test_iteration: int | None
-    warmup_ended: int | None  # first iteration at the full rate
-    half_precision_test_error: float | None = None  # of weights.safetensors
-    test_error_moving: float | None = None  # with BN's moving averages
-    test_error_float32: float | None = None  # of a net trained and tested in another precision
-    files: dict[str, str] = field(default_factory=dict)  # name -> SHA-256
+    iterations: Positive  # run, fewer than asked if it diverged
+    parameters: Positive
+    train_loss: Loss | None
+    train_error: Percent | None
+    test_loss: Loss | None
+    test_error: Percent | None
+    best_test_error: Percent | None
+    best_test_iteration: Positive | None
+    warmup_ended: Whole | None  # first iteration at the full rate
+    half_precision_test_error: Percent | None = None  # of weights.safetensors
+    test_error_moving: Percent | None = None  # with BN's moving averages
+    test_error_float32: Percent | None = None  # of a net trained and tested in another precision
+    files: dict[str, str] = {}  # name -> SHA-256
 
     def to_json(self) -> dict[str, object]:
         return {"schema": SCHEMA, **asdict(self)}
@@ -193,8 +190,13 @@ def finite(value: float) -> float | None:
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=,-]*")
 
 
+def is_label(text: str) -> bool:
+    """Whether a label is safe as a folder's name."""
+    return bool(_PART.fullmatch(text))
+
+
 def check_label(text: str) -> str:
     """A label that is safe as a folder's name. Raises UserError otherwise."""
-    if not _PART.fullmatch(text):
+    if not is_label(text):
         raise UserError(f"'{text}' cannot name a folder: use letters, digits and . _ + = , -")
     return text

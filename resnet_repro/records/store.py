@@ -5,25 +5,37 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TypeVar
 
 from resnet_repro.errors import UserError
-from resnet_repro.records.files import read_json, read_text, write_atomic, write_json
+from resnet_repro.records.files import (
+    convert,
+    open_file,
+    read_json,
+    read_text,
+    write_atomic,
+    write_json,
+)
+from resnet_repro.records.recipe import RecordedRecipe, recorded_recipe
 from resnet_repro.records.schema import (
     SCHEMA,
     Execution,
     Result,
     RunId,
     Spec,
-    spec_from_json,
+    SpecFile,
+    check_label,
+    is_label,
 )
 
 Row = dict[str, float]
-T = TypeVar("T")
+T = TypeVar("T", Spec, SpecFile, Execution, Result)
+
+_SEED = re.compile(r"seed(0|[1-9][0-9]{0,17})")
 
 
 @dataclass(frozen=True)
@@ -33,19 +45,40 @@ class Record:
     run: RunId
     folder: Path
     spec: Spec
+    recipe: RecordedRecipe
     execution: Execution
     result: Result
 
 
+def run_of(folder: Path) -> RunId | None:
+    """The run that a folder is named as; None unless it is <dataset>/<arm>/<protocol>/seed<k>."""
+    dataset, arm, protocol, seed = ("", "", "", "", *folder.parts)[-4:]
+    number = _SEED.fullmatch(seed)
+    if not number or not all(is_label(part) for part in (dataset, arm, protocol)):
+        return None
+    return RunId(dataset, arm, protocol, int(number[1]))
+
+
 def find_runs(results: Path) -> Iterator[tuple[RunId, Path]]:
     """Every run folder below `results` that has a spec, sorted. Raises UserError for a file."""
-    if results.exists() and not results.is_dir():
-        raise UserError(f"{results} is a file: give a folder as --results-dir")
-    for path in sorted(results.glob("*/*/*/seed*/spec.json")):
-        folder = path.parent
-        dataset, arm, protocol, seed = folder.parts[-4:]
-        if seed[4:].isdigit():
-            yield RunId(dataset, arm, protocol, int(seed[4:])), folder
+    for folder in _folders(results):
+        run = run_of(folder)
+        if run is not None:
+            yield run, folder
+
+
+def find_misnamed(results: Path) -> list[Path]:
+    """Folders that lie where runs do and have a spec, but are named as no run: seed01, seed²."""
+    return [folder for folder in _folders(results) if run_of(folder) is None]
+
+
+def _folders(results: Path) -> list[Path]:
+    try:
+        if results.exists() and not results.is_dir():
+            raise UserError(f"{results} is a file: give a folder as --results-dir")
+    except OSError as error:  # a name that is too long
+        raise UserError(f"cannot read {results}: {error.strerror}") from error
+    return [path.parent for path in sorted(results.glob("*/*/*/seed*/spec.json"))]
 
 
 def is_done(folder: Path) -> bool:
@@ -53,30 +86,55 @@ def is_done(folder: Path) -> bool:
     return (folder / "result.json").exists()
 
 
+def read_labelled(folder: Path) -> tuple[RunId, Spec, RecordedRecipe]:
+    """The run that a record's spec.json says it holds, its spec, and the recipe of that.
+
+    Raises UserError when it is unreadable, or its hash is wrong.
+    """
+    path = folder / "spec.json"
+    file = _read(SpecFile, path)
+    if file.spec.hash != file.hash:
+        raise UserError(f"{path}: its hash does not fit its spec; the record was changed")
+    for label in (file.spec.dataset, file.arm, file.protocol):
+        check_label(label)
+    return file.run, file.spec, recorded_recipe(file.spec, path)
+
+
 def read_spec(folder: Path) -> Spec:
     """The spec of a record. Raises UserError when it is unreadable or its hash is wrong."""
-    path = folder / "spec.json"
-    return spec_from_json(read_json(path), path)
+    return read_labelled(folder)[1]
 
 
 def read_execution(folder: Path) -> Execution | None:
     """How a run in this folder is computed, if one has begun."""
     path = folder / "execution.json"
-    return _fields(Execution, path) if path.exists() else None
+    return _read(Execution, path) if path.exists() else None
 
 
 def read_record(run: RunId, folder: Path) -> Record:
-    """A finished record without its tables. Raises UserError when any part is unreadable."""
-    execution = _fields(Execution, folder / "execution.json")
-    result = _fields(Result, folder / "result.json")
-    spec = read_spec(folder)
-    labels = read_json(folder / "spec.json")
-    told = RunId(spec.dataset, str(labels.get("arm")), str(labels.get("protocol")), spec.seed)
-    if told != run:
-        raise UserError(f"{folder} holds the run {told}: a record lies where its labels say")
+    """A finished record without its tables.
+
+    Raises UserError when any part is unreadable or they contradict each other.
+    """
+    execution = _read(Execution, folder / "execution.json")
+    path = folder / "result.json"
+    result = _read(Result, path)
+    labelled, spec, recipe = read_labelled(folder)
+    if labelled != run:
+        raise UserError(f"{folder} holds the run {labelled}: a record lies where its labels say")
     if result.spec_hash != spec.hash:
-        raise UserError(f"{folder / 'result.json'}: made from another spec than spec.json")
-    return Record(run, folder, spec, execution, result)
+        raise UserError(f"{path}: made from another spec than spec.json")
+    if result.iterations > recipe.iterations:
+        raise UserError(
+            f"{path}: {result.iterations} iterations, more than the recipe's {recipe.iterations}"
+        )
+    for name in ("best_test_iteration", "warmup_ended"):
+        if (getattr(result, name) or 0) > result.iterations:
+            raise UserError(
+                f"{path}: {name} is {getattr(result, name)}, after the last of "
+                f"{result.iterations} iterations"
+            )
+    return Record(run, folder, spec, recipe, execution, result)
 
 
 def read_records(results: Path) -> list[Record]:
@@ -84,43 +142,12 @@ def read_records(results: Path) -> list[Record]:
     return [read_record(run, folder) for run, folder in find_runs(results) if is_done(folder)]
 
 
-def _fields(kind: type[T], path: Path) -> T:
+def _read(kind: type[T], path: Path) -> T:
     value = read_json(path)
-    if value.pop("schema", None) != SCHEMA:
-        raise UserError(f"{path}: another schema than {SCHEMA}")
-    value = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
-    hints = get_type_hints(kind)
-    for name, item in value.items():
-        if name in hints and not _fits(item, hints[name]):
-            raise UserError(f"{path}: {name} is {item!r}, not {_words(hints[name])}")
-    try:
-        return kind(**value)
-    except TypeError as error:
-        raise UserError(f"{path} lacks a field or has one too many: {error}") from error
-
-
-def _words(hint: Any) -> str:
-    """A field's type as a message names it."""
-    if get_origin(hint) is UnionType:
-        return " or ".join(_words(part) for part in get_args(hint) if part is not type(None))
-    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-    return words.get(hint, "a list" if get_origin(hint) is tuple else "an object")
-
-
-def _fits(value: object, hint: Any) -> bool:
-    """Whether a JSON value is of a field's type; lists are tuples by now."""
-    origin, parts = get_origin(hint), get_args(hint)
-    if origin is UnionType:
-        return any(_fits(value, part) for part in parts)
-    if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(item, parts[0]) for item in value)
-    if origin is dict:
-        return isinstance(value, dict) and all(_fits(item, parts[1]) for item in value.values())
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint)
+    schema = value.pop("schema", None)
+    if schema != SCHEMA:
+        raise UserError(f"{path}: schema {schema!r}, this version reads {SCHEMA}")
+    return convert(value, kind, path)
 
 
 def write_table(
@@ -166,5 +193,6 @@ def write_result(folder: Path, result: Result) -> None:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """SHA-256 of a regular file, in hexadecimal. Raises UserError for anything else."""
+    with open_file(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from resnet_repro import paths
@@ -15,6 +15,7 @@ from resnet_repro.errors import UserError
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import read_count
 from resnet_repro.records.evaluations import find_evaluations, read_evaluation
+from resnet_repro.records.files import is_file
 
 TABLES = {  # the forms each table may have
     "metrics.csv": schema.METRICS_FORMS,
@@ -32,7 +33,7 @@ def problems(run: schema.RunId, folder: Path) -> list[str]:
         record = store.read_record(run, folder)
     except UserError as error:
         return [str(error)]
-    found = list(_status(record))
+    found = []
     tables: dict[str, list[dict[str, float]]] = {}
     for name, forms in TABLES.items():
         try:
@@ -42,7 +43,7 @@ def problems(run: schema.RunId, folder: Path) -> list[str]:
     found += _files(record)
     found += _evaluations(record)
     if "metrics.csv" in tables:
-        found += _metrics(record, tables["metrics.csv"])
+        found += contradictions(record, tables["metrics.csv"])
         rows = _iterations(tables["metrics.csv"])
         first_step = [] if rows[:1] == [1.0] else [1.0]  # gradients.csv begins with it
         for name, expected in (
@@ -84,21 +85,20 @@ def _evaluations(record: store.Record) -> Iterator[str]:
             yield str(error)
 
 
-def _status(record: store.Record) -> Iterator[str]:
-    if record.result.status not in ("done", "diverged"):
-        yield f"{record.folder / 'result.json'}: status '{record.result.status}' is none there is"
-
-
 def _files(record: store.Record) -> Iterator[str]:
     """Every file the result names is there and unchanged, and it names every table."""
     for name, digest in record.result.files.items():
         path = record.folder / name
         if _stays_behind(path):
             continue
-        if Path(name).name != name or not path.is_file():
+        if Path(name).name != name or not is_file(path):
             yield f"{path}: named in result.json and not there"
-        elif store.file_digest(path) != digest:
-            yield f"{path}: changed since result.json was written"
+            continue
+        try:
+            if store.file_digest(path) != digest:
+                yield f"{path}: changed since result.json was written"
+        except UserError as error:
+            yield str(error)
     for name in TABLES:
         if name not in record.result.files:
             yield f"{record.folder / 'result.json'}: does not name {name}"
@@ -110,29 +110,43 @@ def _stays_behind(path: Path) -> bool:
     return recorded and path.name == "weights.safetensors" and not path.exists()
 
 
-def _metrics(record: store.Record, rows: list[dict[str, float]]) -> Iterator[str]:
-    path = record.folder / "metrics.csv"
-    iterations = _iterations(rows)
+def contradictions(record: store.Record, rows: Sequence[Mapping[str, float]]) -> Iterator[str]:
+    """Where a record's result, its recipe and the rows of its metrics.csv do not agree.
+
+    What reports read is held to it as well, so that no table shows a number the rows do not have.
+    """
+    result, path = record.result, record.folder / "metrics.csv"
     if not rows:
         yield f"{path}: no rows"
         return
-    if any(b <= a for a, b in itertools.pairwise(iterations)):
+    iterations = _iterations(rows)
+    if any(b <= a for a, b in itertools.pairwise((0, *iterations))):
         yield f"{path}: iterations do not increase"
-    if iterations[-1] != record.result.iterations:
-        yield f"{path}: ends at {iterations[-1]:.0f}, result.json at {record.result.iterations}"
-    asked = record.spec.recipe.get("iterations")
-    if record.result.status == "done" and iterations[-1] != asked:
-        yield f"{path}: ends at {iterations[-1]:.0f}, the recipe asks for {asked}"
+    for name in sorted(set(rows[0]) - {"iteration", "lr"}):
+        most = 100 if "error" in name else math.inf
+        for row in rows:
+            if math.isfinite(row[name]) and not 0 <= row[name] <= most:
+                yield f"{path}: {name} is {row[name]:g} at iteration {row['iteration']:.0f}"
+                break
+    if iterations[-1] != result.iterations:
+        yield f"{path}: ends at {iterations[-1]:.0f}, result.json at {result.iterations}"
+    if result.status == "done" and iterations[-1] != record.recipe.iterations:
+        yield f"{path}: ends at {iterations[-1]:.0f}, the recipe at {record.recipe.iterations}"
     last = rows[-1]
-    for name in set(last) & {"train_loss", "train_error", *_TESTS}:
-        if schema.finite(last[name]) != getattr(record.result, name):
+    for name in sorted(set(last) & {"train_loss", "train_error", *_TESTS}):
+        if schema.finite(last[name]) != getattr(result, name):
             yield f"{path}: its last {name} is not the one in result.json"
-    tested = [row["test_error"] for row in rows if math.isfinite(row["test_error"])]
-    if min(tested, default=None) != record.result.best_test_error:
+    tested = [row for row in rows if math.isfinite(row["test_error"])]
+    best = min((row["test_error"] for row in tested), default=None)
+    if best != result.best_test_error:
         yield f"{path}: its lowest test_error is not the best_test_error of result.json"
+    at = {row["iteration"] for row in tested if row["test_error"] == best}
+    told = result.best_test_iteration
+    if (told not in at) if at else (told is not None):
+        yield f"{path}: no lowest test_error at best_test_iteration {told}"
 
 
-def _iterations(rows: list[dict[str, float]]) -> list[float]:
+def _iterations(rows: Sequence[Mapping[str, float]]) -> list[float]:
     return [row["iteration"] for row in rows]
 
 

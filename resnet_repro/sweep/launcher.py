@@ -66,6 +66,7 @@ def _train_one(
                 f"until iteration {execution.resumed_at[-1]} it was {former}"
             )
 
+    end: str
     watch = Watch(begin, step=send("step"), row=send("row"), say=send("say"), stop=stop)
     try:
         with mirrored(watch, job, wandb) as watching:

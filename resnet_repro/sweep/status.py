@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from resnet_repro.errors import UserError
+from resnet_repro.models.parameters import parameters_problem
 from resnet_repro.paper import artifacts
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import find_counts
@@ -95,11 +96,23 @@ def _run_status(run: schema.RunId, folder: Path) -> dict[str, Any]:
     return state
 
 
-def _data_problems(run: schema.RunId, folder: Path) -> list[str]:
-    digest = store.read_spec(folder).dataset_digest
-    if DATASETS.get(run.dataset, Facts()).digest in ("", digest):
-        return []
-    return [f"{folder / 'spec.json'}: trained on another copy of {run.dataset} ({digest[:12]}...)"]
+def _known_problems(run: schema.RunId, folder: Path) -> list[str]:
+    """What contradicts the data sets and networks there are, of a record that can be read."""
+    try:
+        record = store.read_record(run, folder)
+    except UserError:
+        return []  # `problems` names it
+    parameters = parameters_problem(record)
+    found = [parameters] if parameters else []
+    digest = record.spec.dataset_digest
+    if DATASETS.get(run.dataset, Facts()).digest not in ("", digest):
+        spec = folder / "spec.json"
+        found.append(f"{spec}: trained on another copy of {run.dataset} ({digest[:12]}...)")
+    return found
+
+
+def _misnamed(folder: Path) -> str:
+    return f"{folder}: named as no run, so nothing reads it: name it seed0, seed1, ..., or move it"
 
 
 def verify(results: Path) -> dict[str, Any]:
@@ -111,8 +124,11 @@ def verify(results: Path) -> dict[str, Any]:
     for run, folder in store.find_runs(results):
         if store.is_done(folder):
             checked += 1
-            texts = problems(run, folder) or _data_problems(run, folder)
+            texts = problems(run, folder) + _known_problems(run, folder)
             found += [{"run": str(run), "problem": text} for text in texts]
+    for folder in store.find_misnamed(results):
+        name = "/".join(folder.parts[-4:])
+        found.append({"run": name, "problem": _misnamed(folder)})
     for path in find_counts(results):
         checked += 1
         found += [{"run": f"counts/{path.stem}", "problem": text} for text in count_problems(path)]
@@ -120,7 +136,7 @@ def verify(results: Path) -> dict[str, Any]:
         checked += 1
         name = f"{path.parts[-3]}/ensembles/{path.stem}"
         found += [{"run": name, "problem": text} for text in ensemble_problems(path)]
-    if not checked:
+    if not checked and not found:
         raise UserError(
             f"{results} holds no finished record: give the folder of some as --results-dir"
         )

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+from msgspec.structs import asdict
+
 from resnet_repro.errors import UserError
 from resnet_repro.records.schema import Execution, Result
 from resnet_repro.records.store import Row
@@ -47,7 +49,7 @@ def mirrored(watch: Watch, job: Job, mode: str) -> Iterator[Watch]:
 
     def begin(execution: Execution) -> None:
         runs.append(_start(wandb, job, mode))
-        runs[0].config.update({"execution": dataclasses.asdict(execution)}, allow_val_change=True)
+        runs[0].config.update({"execution": asdict(execution)}, allow_val_change=True)
         watch.begin(execution)
 
     def row(values: Row) -> None:
@@ -78,7 +80,7 @@ def _start(wandb: ModuleType, job: Job, mode: str) -> Any:
             resume="allow",
             mode=mode,
             dir=str(folder),
-            config={"spec": dataclasses.asdict(job.spec), "protocol": job.run.protocol},
+            config={"spec": asdict(job.spec), "protocol": job.run.protocol},
             settings=wandb.Settings(console="off", save_code=False, silent=True),
         )
     except (wandb.errors.Error, OSError) as error:
@@ -90,4 +92,4 @@ def _start(wandb: ModuleType, job: Job, mode: str) -> Any:
 
 def _final(result: Result) -> dict[str, Any]:
     """The final values, under names that no curve has."""
-    return {f"final/{name}": value for name, value in dataclasses.asdict(result).items()}
+    return {f"final/{name}": value for name, value in asdict(result).items()}

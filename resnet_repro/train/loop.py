@@ -122,7 +122,7 @@ def _train(job: Job, data: Data, trainer: Trainer, watch: Watch) -> schema.Resul
     return result
 
 
-def _steps(job: Job, trainer: Trainer, progress: Progress, watch: Watch) -> str:
+def _steps(job: Job, trainer: Trainer, progress: Progress, watch: Watch) -> schema.Status:
     """Train to the end or to a loss that is not finite; returns the status."""
     recipe = job.recipe
     saved = clock = time.monotonic()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import safetensors.torch
 
 from resnet_repro.data.imagefolder.decode import decoder
@@ -66,9 +67,14 @@ def execution(job: Job, progress: Progress, trainer: Trainer, data: Data) -> sch
         started=progress.started,
         resumed_at=tuple(progress.resumed_at),
         earlier=tuple(progress.earlier),
-        skipped_images=data.folder.skipped if isinstance(data, Photographs) else (),
+        skipped_images=_names(data.folder.skipped) if isinstance(data, Photographs) else (),
         **sitting(job),
     )
+
+
+def _names(paths: Sequence[str]) -> tuple[str, ...]:
+    """Names of files as JSON may hold them: bytes that are no UTF-8 are written out."""
+    return tuple(os.fsencode(path).decode("utf-8", "backslashreplace") for path in paths)
 
 
 def finish(
@@ -77,7 +83,7 @@ def finish(
     data: Data,
     progress: Progress,
     execution: schema.Execution,
-    status: str,
+    status: schema.Status,
     say: Callable[[str], None],
 ) -> schema.Result:
     """Measure what is measured once, and write the record's last files.
@@ -120,9 +126,9 @@ def finish(
             data.statistics.save(job.folder / "statistics.safetensors")
             if math.isfinite(last["test_loss"]):
                 _ten_crop(job, trainer, data, say)
-        ended = dataclasses.replace(execution, ended=provenance.utc_now())
+        ended = msgspec.structs.replace(execution, ended=provenance.utc_now())
         store.write_execution(job.folder, ended)
-        whole = dataclasses.replace(result, files=_digests(job.folder, data))
+        whole = msgspec.structs.replace(result, files=_digests(job.folder, data))
         store.write_result(job.folder, whole)
         return whole
 

@@ -7,7 +7,9 @@ import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from resnet_repro.models.parameters import expected_parameters
 from resnet_repro.paths import RECORDED
 from resnet_repro.records import schema, store
 from resnet_repro.records.evaluations import Evaluation, write_ensemble, write_evaluation
@@ -29,15 +31,16 @@ class Fake:
     seed: int = 0
     dataset: str = "cifar10"
     network: str = ""  # the arm's name unless given
-    status: str = "done"
+    status: schema.Status = "done"
     precision: str = "fp32"
     device_name: str = "Some Processor"
-    parameters: int = 269_722
+    parameters: int | None = None  # what the network has
     rows: int = 8
     dirty: bool = False
     skipped: tuple[str, ...] = ()
     digest: str = "0" * 64
     warmup_ended: int | None = None
+    start: float = 80.0  # where the curve of an error begins
     gradients: tuple[float, ...] = (0.5,) * 5  # norm of each stage, the same in every row
     bn_statistics: str = "averaged"
     weights: float | None = 1.0  # norm of each stage's weights; None: not recorded
@@ -100,27 +103,34 @@ def _write(results: Path, fake: Fake) -> None:
             "drops": [length // 2, length * 3 // 4],
             "bn_statistics": fake.bn_statistics,
             "bn_images": 10_000,
-            **({} if crop is None else {"batch_size": 256, "crop": crop}),
+            "mean": "pixel",
+            "flip": True,
+            "init": "fan_out",
+            **(
+                {"batch_size": 128, "pad": 4} if crop is None else {"batch_size": 256, "crop": crop}
+            ),
         },
         recipe_version=2,
         seed=fake.seed,
     )
-    iterations = [every * (i + 1) for i in range(fake.rows)]
+    iterations = [*(every * (i + 1) for i in range(fake.rows - 1)), length]
     store.write_spec(folder, run, spec)
     store.write_execution(folder, _execution(fake))
-    metrics: list[dict[str, object]] = [
+    metrics: list[dict[str, Any]] = [
         {
             "iteration": i,
             "lr": 0.1,
             "train_loss": 0.5,
-            "train_error": _curve(fake.train_error, i, iterations[-1], fake.seed),
+            "train_error": _curve(fake, fake.train_error, i, iterations[-1]),
             "test_loss": 0.6,
-            "test_error": _curve(fake.test_error, i, iterations[-1], fake.seed),
-            "test_error_moving": _curve(fake.test_error, i, iterations[-1], fake.seed),
+            "test_error": _curve(fake, fake.test_error, i, iterations[-1]),
+            "test_error_moving": _curve(fake, fake.test_error, i, iterations[-1]),
         }
         for i in iterations
     ]
     store.write_table(folder / "metrics.csv", schema.METRICS, metrics)
+    tested = [row for row in metrics if math.isfinite(row["test_error"])]
+    best = min(tested, key=lambda row: row["test_error"], default=None)
     rate = fake.images_per_second
     timing = [{"iteration": i, "seconds": 10.0, "images_per_second": rate} for i in iterations]
     store.write_table(folder / "timing.csv", schema.TIMING, timing)
@@ -142,14 +152,14 @@ def _write(results: Path, fake: Fake) -> None:
             status=fake.status,
             spec_hash=spec.hash,
             iterations=length,
-            parameters=fake.parameters,
+            parameters=fake.parameters or expected_parameters(spec.network, spec.dataset) or 1,
             train_loss=0.5,
             train_error=fake.train_error,
             test_loss=0.6,
             test_error=fake.test_error,
             test_error_moving=fake.test_error,
-            best_test_error=fake.test_error,
-            best_test_iteration=length,
+            best_test_error=best["test_error"] if best else None,
+            best_test_iteration=best["iteration"] if best else None,
             warmup_ended=fake.warmup_ended,
         ),
     )
@@ -179,9 +189,10 @@ def _execution(fake: Fake) -> schema.Execution:
     )
 
 
-def _curve(final: float | None, i: int, length: int, seed: int) -> float:
+def _curve(fake: Fake, final: float | None, i: int, length: int) -> float:
     """From far above down to `final`, exactly, with a ripple that differs between seeds."""
     if final is None:
         return math.nan
     left = 1 - i / length
-    return final + left**2 * (80 - final) + left * 2 * math.sin(i * 7 + seed)
+    ripple = left * 2 * math.sin(i * 7 + fake.seed)
+    return min(100.0, max(0.0, final + left**2 * (fake.start - final) + ripple))

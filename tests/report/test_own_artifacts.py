@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -148,12 +149,14 @@ def test_about_400_iterations(tmp_path: Path, ended: tuple[int | None, ...], lab
 
 
 @pytest.mark.parametrize(
-    ("rows", "label"),
-    # The made-up curve's first row is 61.25 + 0.234 of its end, and a ripple of 1.75 at most.
-    [(125.0, "holds (one seed, spread unknown)"), (100.0, "fails (one seed, spread unknown)")],
+    ("start", "label"),
+    # The made-up curve's first row is 0.766 of its start, 0.234 of its end, and a ripple of 1.75
+    # at most.
+    [(97.0, "holds (one seed, spread unknown)"), (80.0, "fails (one seed, spread unknown)")],
 )
-def test_at_chance_for_several_epochs(tmp_path: Path, rows: float, label: str) -> None:
-    *_, chance = claims(tmp_path, WARMUP, no_warmup(train=rows, test=7.0))
+def test_at_chance_for_several_epochs(tmp_path: Path, start: float, label: str) -> None:
+    fake = dataclasses.replace(no_warmup(train=95.0, test=7.0), start=start)
+    *_, chance = claims(tmp_path, WARMUP, fake)
     assert chance.claim.value == at_chance("cifar10")
     assert chance.result.label == label
     assert chance.result.detail == "first rows, iteration 8,000"

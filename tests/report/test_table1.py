@@ -312,14 +312,14 @@ DAMAGE: list[tuple[Callable[[Path], object], str]] = [
     (lambda p: p.write_bytes(p.read_bytes()[:200]), "not whole JSON"),
     (lambda p: p.write_text("[]"), "no JSON object"),
     (lambda p: p.write_bytes(b"\xff\xfe"), "not text"),
-    (lambda p: p.write_text("{}"), "describes None"),
+    (lambda p: p.write_text("{}"), "missing required field `name`"),
     (lambda p: change(p, name="vgg19"), "describes 'vgg19'"),
     (lambda p: change(p, multiply_adds=15_300_000_000), "stages sum to 15470264320"),
-    (lambda p: change(p, parameters=True), "not a whole number"),
-    (lambda p: change(p, parameters=10**30), "not a whole number"),
-    (lambda p: change(p, input=[224]), "not channels, height and width"),
-    (lambda p: change(p, stages=[1]), "lacks its stages"),
-    (lambda p: change(p, stages=[{}]), "a stage's parameters is None"),
+    (lambda p: change(p, parameters=True), "Expected `int`, got `bool`"),
+    (lambda p: change(p, parameters=10**30), "more than 64 bits"),
+    (lambda p: change(p, input=[224]), "Expected `array` of length 3"),
+    (lambda p: change(p, stages=[1]), "at `$.stages[0]`"),
+    (lambda p: change(p, stages=[{}]), "Object missing required field `name` - at `$.stages[0]`"),
 ]
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import torch
 
 from resnet_repro.data.imagefolder import listing
@@ -225,7 +226,7 @@ def _settings(
     request: Request, runs: Sequence[LoadedRun], views: Views, data: ImageFolder
 ) -> dict[str, object]:
     """What decides the errors beside the weights; `dataset_digest` is the validation split's."""
-    trained = {str(run.record.spec.recipe.get("bn_statistics", "moving")) for run in runs}
+    trained = {run.record.recipe.bn_statistics for run in runs}
     bn = {request.bn} if request.bn == "recomputed" or not runs else trained
     settings: dict[str, object] = {
         "crops": views.crops,
@@ -275,11 +276,11 @@ def _file(evaluation: Evaluation, runs: Sequence[LoadedRun]) -> tuple[Evaluation
         return evaluation, None
     first = runs[0].record
     if len(runs) == 1:
-        evaluation = dataclasses.replace(evaluation, spec_hash=first.spec.hash)
+        evaluation = msgspec.structs.replace(evaluation, spec_hash=first.spec.hash)
         return evaluation, evaluations.write_evaluation(first.folder, evaluation)
     told = "\n".join(sorted(f"{_label(run)} {run.record.spec.hash}" for run in runs))
     digest = hashlib.sha256(told.encode()).hexdigest()[:8]
     name = f"{evaluation.name}-of{len(runs)}-{digest}"
-    evaluation = dataclasses.replace(evaluation, name=name)
+    evaluation = msgspec.structs.replace(evaluation, name=name)
     results = first.folder.parents[3]
     return evaluation, evaluations.write_ensemble(results, first.run.dataset, evaluation)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 import sys
 import warnings
 from collections.abc import Mapping
@@ -24,11 +23,11 @@ from resnet_repro import paths
 from resnet_repro.data.cifar10_forms import one_line
 from resnet_repro.data.imagefolder.statistics import Statistics
 from resnet_repro.errors import UserError
-from resnet_repro.evaluate.imagenet.preprocessing import MEAN_KINDS
 from resnet_repro.models.construct import construct
 from resnet_repro.models.names import CifarName, parse
 from resnet_repro.records import store
-from resnet_repro.records.schema import WEIGHTS_MAX_DEPTH, RunId
+from resnet_repro.records.files import is_file
+from resnet_repro.records.schema import WEIGHTS_MAX_DEPTH
 
 TORCHVISION = {  # ours -> torchvision's network with the same parameters and the same strides
     "resnet18-B": "resnet18",
@@ -81,7 +80,7 @@ class LoadedRun:
     record: store.Record
     model: nn.Module
     crop: int  # pixels
-    mean: str  # one of MEAN_KINDS
+    mean: str  # one of preprocessing.MEAN_KINDS
     statistics: Statistics | None  # None: the record has none
 
 
@@ -115,30 +114,32 @@ def load_run(folder: Path) -> LoadedRun:
     Raises UserError when the folder is no such record, or keeps no weights, or was changed.
     """
     record = finished_run(folder)
-    place, recipe = record.folder, record.spec.recipe
+    place, recipe = record.folder, record.recipe
     check_imagenet(record.spec.network)
     path = kept_weights(record)
     check_unchanged(record, STATISTICS)
-    crop, mean = recipe.get("crop"), recipe.get("mean")
-    if not isinstance(crop, int) or mean not in MEAN_KINDS:
-        raise UserError(f"{folder}: its recipe says no crop and mean an ImageNet run has")
+    if recipe.crop is None:
+        raise UserError(f"{folder}: its recipe says no crop, which an ImageNet run has")
     state = read_state(path)
     model = fit(record.spec.network, state, str(path), _classes(state))
     own = place / STATISTICS
     statistics = Statistics.load(own) if own.is_file() else None
-    return LoadedRun(record, model, crop, str(mean), statistics)
+    return LoadedRun(record, model, recipe.crop, recipe.mean, statistics)
 
 
 def finished_run(folder: Path) -> store.Record:
     """The record in a folder. Raises UserError when it is none, or not a finished one's."""
     place = folder.resolve()
-    if not (place / "spec.json").is_file():
+    if not is_file(place / "spec.json"):
         raise UserError(
             f"{folder} is no recorded run: give a folder <results>/<dataset>/<arm>/<protocol>/seed0"
         )
     if not store.is_done(place):
         raise UserError(f"{folder} is not finished: `status` says how far it is")
-    return store.read_record(_labels(place), place)
+    run = store.run_of(place)
+    if run is None:
+        raise UserError(f"{place}: a record lies in <dataset>/<arm>/<protocol>/seed<k>")
+    return store.read_record(run, place)
 
 
 def kept_weights(record: store.Record) -> Path:
@@ -163,15 +164,6 @@ def check_unchanged(record: store.Record, name: str) -> None:
     told, path = record.result.files.get(name), record.folder / name
     if told is not None and path.is_file() and store.file_digest(path) != told:
         raise UserError(f"{path}: changed since result.json was written")
-
-
-def _labels(place: Path) -> RunId:
-    """The run's labels as its place says them; store.read_record checks them."""
-    dataset, arm, protocol, seed = ("", "", "", "", *place.parts)[-4:]
-    number = re.fullmatch(r"seed(\d+)", seed)
-    if not number:
-        raise UserError(f"{place}: a record lies in <dataset>/<arm>/<protocol>/seed<k>")
-    return RunId(dataset, arm, protocol, int(number[1]))
 
 
 def read_state(path: Path) -> State:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +13,6 @@ from resnet_repro.data.in_memory import TEST_BATCH, InMemoryLoader
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.imagenet import weights
 from resnet_repro.models import build
-from resnet_repro.models.blocks import ClassifierInit, FanMode
 from resnet_repro.records import store
 from resnet_repro.runtime.device import Device
 
@@ -49,7 +47,7 @@ class Subject:
     @property
     def bn(self) -> str:
         """Which of BN's statistics the recorded weights have."""
-        return str(self.record.spec.recipe.get("bn_statistics", "moving"))
+        return self.record.recipe.bn_statistics
 
 
 def load_subject(record: store.Record, data: Dataset, device: Device) -> Subject:
@@ -57,7 +55,9 @@ def load_subject(record: store.Record, data: Dataset, device: Device) -> Subject
 
     Raises UserError for other data, and for weights that are missing or do not fit.
     """
-    spec, recipe = record.spec, record.spec.recipe
+    spec, recipe = record.spec, record.recipe
+    if recipe.pad is None:
+        raise UserError(f"{record.folder}: its recipe says no pad, which a CIFAR run has")
     if data.digest != spec.dataset_digest:
         raise UserError(
             f"{record.folder} was trained on another copy of {data.name}: its digest is "
@@ -66,10 +66,10 @@ def load_subject(record: store.Record, data: Dataset, device: Device) -> Subject
     source = InMemoryLoader(
         data,
         seed=spec.seed,
-        batch_size=cast(int, recipe["batch_size"]),
-        pad=cast(int, recipe["pad"]),
-        flip=cast(bool, recipe["flip"]),
-        mean=cast(str, recipe["mean"]),
+        batch_size=recipe.batch_size,
+        pad=recipe.pad,
+        flip=recipe.flip,
+        mean=recipe.mean,
         device=device.torch,
     )
 
@@ -78,9 +78,9 @@ def load_subject(record: store.Record, data: Dataset, device: Device) -> Subject
             spec.network,
             num_classes=len(data.classes),
             in_channels=data.train.images.shape[1],
-            bn_eps=cast(float, recipe.get("bn_eps", 1e-5)),
-            init=cast(FanMode, recipe["init"]),
-            classifier_init=cast(ClassifierInit, recipe.get("classifier_init", "he")),
+            bn_eps=recipe.bn_eps,
+            init=recipe.init,
+            classifier_init=recipe.classifier_init,
             seed=spec.seed,
         )
         return model.to(device.torch)

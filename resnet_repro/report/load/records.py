@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from msgspec.structs import asdict, replace
 
 from resnet_repro.errors import UserError
+from resnet_repro.models.parameters import parameters_problem
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import read_counts
 from resnet_repro.records.evaluations import Evaluation
+from resnet_repro.records.recipe import RecordedRecipe
+from resnet_repro.records.verify import contradictions
 from resnet_repro.report.load.evaluations import (
     ensembles_frame,
     errors_of,
@@ -54,7 +58,7 @@ def read_frames(results_dirs: Sequence[Path]) -> Frames:
         runs["gradient_norm"] = norms.reindex(labels).array
     return Frames(
         runs,
-        _long(records, "metrics.csv", *schema.METRICS_FORMS),
+        _long(records, "metrics.csv", *schema.METRICS_FORMS, check=_check_metrics),
         _long(records, "timing.csv", schema.TIMING),
         gradients,
         layers,
@@ -86,7 +90,7 @@ def _gradients(records: Sequence[store.Record]) -> pd.DataFrame:
 
 def _counts(results_dirs: Sequence[Path]) -> pd.DataFrame:
     rows = [
-        (c.network, " x ".join(str(n) for n in c.image), c.parameters, c.multiply_adds)
+        (c.name, " x ".join(str(n) for n in c.input), c.parameters, c.multiply_adds)
         for c in read_counts(results_dirs)
     ]
     return pd.DataFrame(rows, columns=list(COUNTS))
@@ -99,23 +103,20 @@ def _labels(record: store.Record) -> dict[str, object]:
 
 def _run(record: store.Record, evaluations: Sequence[Evaluation]) -> dict[str, object]:
     result, execution, spec = record.result, record.execution, record.spec
-    where = record.folder / "result.json"
-    if result.status not in ("done", "diverged"):
-        raise UserError(f"{where}: status {result.status!r} is neither done nor diverged")
-    question = json.dumps(dataclasses.asdict(dataclasses.replace(spec, seed=0)), sort_keys=True)
+    recipe = record.recipe
+    question = json.dumps(asdict(replace(spec, seed=0)), sort_keys=True)
     return {
         **_labels(record),
         "network": spec.network,
         "status": result.status,
         "iterations": result.iterations,
-        "schedule": _whole(
-            spec.recipe.get("iterations"), record.folder / "spec.json", "iterations"
-        ),
-        **{name: _or_nan(_positive(spec.recipe.get(name))) for name in ("batch_size", "crop")},
+        "schedule": recipe.iterations,
+        "batch_size": float(recipe.batch_size),
+        "crop": _or_nan(recipe.crop),
         "parameters": result.parameters,
         **{name: _or_nan(getattr(result, name)) for name in RESULTS},
         **errors_of(evaluations),
-        "bn": _statistics(spec.recipe),
+        "bn": _statistics(recipe),
         "device": execution.device,
         "device_name": execution.device_name,
         "precision": "+".join(execution.precisions),
@@ -129,41 +130,46 @@ def _run(record: store.Record, evaluations: Sequence[Evaluation]) -> dict[str, o
     }
 
 
-def _statistics(recipe: Mapping[str, object]) -> str:
-    if recipe.get("bn_statistics") != "averaged":
+def _statistics(recipe: RecordedRecipe) -> str:
+    if recipe.bn_statistics != "averaged":
         return "moving averages"
-    images = recipe.get("bn_images")
-    return f"averages over {images:,} training images"
-
-
-def _whole(value: object, where: Path, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise UserError(f"{where}: {name} is {value!r}, not a whole number")
-    return value
-
-
-def _positive(value: object) -> float | None:
-    return value if isinstance(value, int | float) and value > 0 else None
+    return f"averages over {recipe.bn_images:,} training images"
 
 
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
+def _check_metrics(record: store.Record, rows: Sequence[Mapping[str, float]]) -> None:
+    """Raise UserError for a record that contradicts its rows or its network: none is reported."""
+    problem = next(contradictions(record, rows), None) or parameters_problem(record)
+    if problem:
+        raise UserError(problem)
+
+
 def _long(
-    records: Sequence[store.Record], name: str, columns: Sequence[str], *fewer: Sequence[str]
+    records: Sequence[store.Record],
+    name: str,
+    columns: Sequence[str],
+    *fewer: Sequence[str],
+    check: Callable[[store.Record, list[dict[str, Any]]], None] = lambda record, rows: None,
 ) -> pd.DataFrame:
-    """A table of every record; fewer: forms of it that lack some of the columns."""
+    """A table of every record.
+
+    fewer: forms of it that lack some of the columns. check: raises for rows that are wrong.
+    """
     rows: list[dict[str, object]] = []
     for record in records:
         path = record.folder / name
         labels = _labels(record)
-        for row in store.read_table(path, columns, *fewer):
-            rows.append({**labels, **{c: _cell(row[c], c, path) for c in row}})
+        read = store.read_table(path, columns, *fewer)
+        cells = [{c: _cell(row[c], c, path) for c in row} for row in read]
+        check(record, cells)
+        rows += [{**labels, **row} for row in cells]
     return pd.DataFrame(rows, columns=[*LABELS, *columns])
 
 
-def _cell(text: str, column: str, path: Path) -> object:
+def _cell(text: str, column: str, path: Path) -> Any:
     if column == "name":
         return text
     try:

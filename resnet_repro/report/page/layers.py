@@ -14,7 +14,6 @@ from pathlib import Path
 
 from resnet_repro.errors import UserError
 from resnet_repro.records.counts import read_count
-from resnet_repro.records.files import read_json
 
 Shape = tuple[int, ...]  # (C, H, W), or (classes,)
 
@@ -78,35 +77,29 @@ def read_network(path: Path) -> Network:
     when the file is damaged, or when the layers of a stage do not sum to its counts.
     """
     count = read_count(path)  # checks the totals
-    value = read_json(path)
-    stages, shape = [], tuple(count.image)
-    told = value["stages"]
-    assert isinstance(told, list)
-    for stage in told:
-        output = tuple(int(n) for n in stage["output"])
-        layers = _layers(path, str(stage["name"]), str(stage["layers"]), shape, output)
+    stages, shape = [], tuple(count.input)
+    for stage in count.stages:
+        layers = _layers(path, stage.name, stage.layers, shape, stage.output)
         for field in ("parameters", "multiply_adds"):
             found = sum(getattr(layer, field) for layer in layers)
-            if found != stage[field]:
+            if found != getattr(stage, field):
                 raise UserError(
-                    f"{path}: the layers of {stage['name']} sum to {found} {field}, "
-                    f"not {stage[field]}: write it anew with `describe`"
+                    f"{path}: the layers of {stage.name} sum to {found} {field}, "
+                    f"not {getattr(stage, field)}: write it anew with `describe`"
                 )
         stages.append(
             Stage(
-                str(stage["name"]),
-                str(stage["layers"]),
-                output,
-                int(stage["parameters"]),
-                int(stage["multiply_adds"]),
+                stage.name,
+                stage.layers,
+                stage.output,
+                stage.parameters,
+                stage.multiply_adds,
                 tuple(layers),
             )
         )
-        shape = output
-    depth = value.get("depth")
-    assert isinstance(depth, int)
+        shape = stage.output
     return Network(
-        count.network, count.image, depth, count.parameters, count.multiply_adds, tuple(stages)
+        count.name, count.input, count.depth, count.parameters, count.multiply_adds, tuple(stages)
     )
 
 

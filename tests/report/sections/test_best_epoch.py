@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from resnet_repro import paths
 from resnet_repro.errors import UserError
 from resnet_repro.paper import artifacts
+from resnet_repro.records import store
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import make_view
 from resnet_repro.report.sections.best_epoch import arm_runs, best_epoch_gain
@@ -48,6 +50,10 @@ def make_best(results: Path, fake: Fake, row: int, error: float) -> None:
     cells[head.split(",").index("test_error")] = str(error)
     rows[row] = ",".join(cells)
     path.write_text("\n".join([head, *rows, ""]))
+    (record,) = [r for r in store.read_records(results) if r.run == fake.run]
+    at = int(cells[head.split(",").index("iteration")])
+    changed = replace(record.result, best_test_error=error, best_test_iteration=at)
+    store.write_result(record.folder, changed)
 
 
 def test_the_figure_shows_every_finished_run(tmp_path: Path) -> None:
