@@ -178,7 +178,7 @@ def plan_rows(planned: Sequence[plan.Planned]) -> Rows:
 
 def _hint(out: Console, planned: Sequence[plan.Planned], device: str) -> None:
     """Where a time is unknown: how to make it known."""
-    if any(p.seconds is None and p.state in ("missing", "partial") for p in planned):
+    if any(p.seconds is None and p.state in ("missing", "partial", "under way") for p in planned):
         out.print(
             f"no such network has finished a run on a {device} here yet: a short one tells the "
             "time, such as with --iterations 50 and one of --arms",

@@ -12,10 +12,12 @@ from resnet_repro import paths
 from resnet_repro.cli.console import console
 from resnet_repro.cli.options import Results
 from resnet_repro.errors import UserError
-from resnet_repro.monitor.snapshot import ending, follow, heard, under_way
+from resnet_repro.monitor.snapshot import ending, follow
 from resnet_repro.monitor.terminal import WatchDisplay
 from resnet_repro.records import store
+from resnet_repro.records.files import is_file
 from resnet_repro.records.schema import RunId
+from resnet_repro.records.state import heard, under_way
 
 
 def watch(
@@ -72,7 +74,7 @@ def find(name: str | None, results: Path) -> Path:
         )
     runs = dict(store.find_runs(results))
     for folder in (results / name, Path(name)):
-        if (folder / "spec.json").is_file():
+        if is_file(folder / "spec.json"):
             return folder
     near = difflib.get_close_matches(name, [str(run) for run in runs], n=1, cutoff=0.0)
     such = f", such as {near[0]}" if near else ""

@@ -11,7 +11,6 @@ not allow. Errors are in %, times in seconds. Nothing here needs torch.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 import statistics
@@ -25,15 +24,12 @@ from typing import Literal
 from resnet_repro.errors import UserError
 from resnet_repro.paper.published import ITERATIONS, curve, curve_name
 from resnet_repro.records import schema, store
-from resnet_repro.records.files import read_json
+from resnet_repro.records.state import QUIET, State, heard, run_state
 
 FIGURES = {"cifar10": "fig6", "imagenet": "fig4"}  # which draw every curve of a data set
 PAUSE = 1.0  # seconds between two looks at a record
-QUIET = 60.0  # seconds without a sign of a run, below which nothing is made of it
-LOCK = ".lock"  # in the folder of a run while a process trains it
 
 Point = tuple[int, float]  # iteration, error
-State = Literal["waiting", "training", "stopped", "done", "diverged"]
 
 
 def same_part(iteration: int, ours: int, paper: int) -> int:
@@ -98,10 +94,9 @@ def _points(figure: str, name: str, split: str) -> tuple[Point, ...]:
 class Seen:
     """A run at one moment.
 
-    state: `waiting` for its first row, `training`, `stopped` (no process has it, and its record
-    is not whole), `done` or `diverged`. `pace` is in seconds an iteration, the median over the
-    rows; `heard` is when the last row was or, if that is later, when the run was last taken up,
-    in seconds since the epoch.
+    state: as `records.state` says, neither missing nor broken. `pace` is in seconds an iteration,
+    the median over the rows; `heard` is when the last row was or, if that is later, when the run
+    was last taken up, in seconds since the epoch.
     """
 
     run: schema.RunId
@@ -119,7 +114,12 @@ class Seen:
 
     @property
     def over(self) -> bool:
-        return self.state in ("stopped", "done", "diverged")
+        return self.state != "under way"
+
+    @property
+    def waiting(self) -> bool:
+        """Whether its first row is still to come."""
+        return not self.over and not self.rows
 
     @property
     def scale(self) -> float:
@@ -150,64 +150,22 @@ class Seen:
         return age if age > max(3 * usual, QUIET) else None
 
 
-def heard(folder: Path) -> float:
-    """When a run last gave a sign, in seconds since the epoch: it was taken up, or wrote a row."""
-    signs = [0.0]
-    for name in (LOCK, "spec.json", "metrics.csv"):
-        with contextlib.suppress(FileNotFoundError):
-            signs.append((folder / name).stat().st_mtime)
-    return max(signs)
-
-
-def under_way(folder: Path) -> bool:
-    """Whether a process trains a run: it has locked a file, which stays behind if it is killed.
-
-    The lock itself is tried only where nothing was heard for a while. Who tries it has it for a
-    moment, in which a process that starts would take the run for another's.
-    """
-    lock = folder / LOCK
-    if not lock.exists():
-        return False
-    return time.time() - heard(folder) <= QUIET or not _is_free(lock)
-
-
-def _is_free(lock: Path) -> bool:
-    try:
-        import fcntl
-
-        with lock.open("rb") as file:  # closing it lets go of the lock again
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return True
-    except (ImportError, OSError):  # it is locked, or nothing here can tell
-        return False
-    return True
-
-
 def look(folder: Path) -> Seen:
     """A run as its record says it at this moment. Raises UserError for a damaged record."""
-    # Before the rest: a process writes the result first and lets go of the lock afterwards.
-    trained = under_way(folder)
-    spec = store.read_spec(folder)
-    labels = read_json(folder / "spec.json")
-    run = schema.RunId(spec.dataset, str(labels.get("arm")), str(labels.get("protocol")), spec.seed)
-    iterations = spec.recipe.get("iterations")
-    if not isinstance(iterations, int) or iterations < 1:
-        raise UserError(f"{folder / 'spec.json'}: its recipe has no iterations")
-    state: State = "training" if trained else "stopped"
-    if store.is_done(folder):
-        result = store.read_record(run, folder).result
-        state = "diverged" if result.status == "diverged" else "done"
+    run, spec, recipe = store.read_labelled(folder)
+    found = run_state(run, folder, QUIET)
+    if found.state == "broken":
+        raise UserError(found.detail)
     metrics, timing = folder / "metrics.csv", folder / "timing.csv"
     rows = _rows(metrics, *schema.METRICS_FORMS) if metrics.exists() else ()
     times = _rows(timing, schema.TIMING) if timing.exists() else ()
     return Seen(
         run=run,
-        iterations=iterations,
+        iterations=recipe.iterations,
         rows=rows,
         pace=_pace(times),
         heard=heard(folder),
-        state="waiting" if state == "training" and not rows else state,
+        state=found.state,
         paper=paper_of(run, spec.network),
     )
 
@@ -283,7 +241,7 @@ def plain_line(seen: Seen, row: store.Row, left: float | None = None) -> str:
 
 def ending(seen: Seen) -> str:
     """One line for a run that is over."""
-    if seen.state == "stopped":
+    if seen.state == "partial":
         return (
             f"{seen.run}: no process trains it; it is recorded up to iteration "
             f"{seen.iteration} of {seen.iterations}"

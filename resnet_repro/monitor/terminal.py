@@ -67,7 +67,7 @@ class WatchDisplay:
         if seen.run not in self.told:
             self.told[seen.run] = 0
             self.say(paper_note(seen))
-            if seen.state == "waiting":
+            if seen.waiting:
                 self.say(f"{seen.run}: waiting for the first row")
         for row in seen.rows:
             if row["iteration"] > self.told[seen.run]:
@@ -138,13 +138,14 @@ def _heading(seen: Seen, now: float, iteration: int | None, width: int) -> list[
     at = seen.iteration if iteration is None else iteration
     silent = _silent(seen, now, iteration)
     how = {
-        "waiting": "no row yet",
-        "training": f"{duration(seen.left(now, iteration))} left",
-        "stopped": "no process trains it",
+        "under way": f"{duration(seen.left(now, iteration))} left",
+        "partial": "no process trains it",
     }.get(seen.state, seen.state)
     if silent is not None:
         how = f"no row for {duration(silent)}"
-    elif seen.state == "training" and at >= seen.iterations:
+    elif seen.waiting:
+        how = "no row yet"
+    elif not seen.over and at >= seen.iterations:
         how = "last measurements"
     far = f"{at:,} of {seen.iterations:,}"
     whole = f"{seen.run}   {far} iterations   {how}"

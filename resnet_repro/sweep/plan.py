@@ -21,6 +21,7 @@ from resnet_repro.paths import LOCAL, RECORDED
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import multiply_adds
 from resnet_repro.records.datasets import DATASETS, Facts
+from resnet_repro.records.state import run_state
 from resnet_repro.sweep.launcher import Emit, in_turn, side_by_side
 from resnet_repro.train.recipe import (
     RECIPE_VERSION,
@@ -56,8 +57,8 @@ class Request:
 class Planned:
     """One run of the plan.
 
-    state: `done`, `partial` (begun here, or recorded up to `iteration`), `missing`,
-    `conflict` (a record of another spec is in the way), `broken` (unreadable).
+    state: as `records.state` says, `done` also for a run that diverged, and `conflict` where a
+    record of another spec is in the way. It is recorded up to `iteration`.
     """
 
     run: schema.RunId
@@ -115,26 +116,16 @@ def total_seconds(planned: Sequence[Planned]) -> float | None:
 
 def _state(run: Planned, request: Request, digest: str | None, rates: dict[str, float]) -> Planned:
     folder = run.run.folder(request.results)
-    left = run.recipe.iterations
-    try:
-        if (folder / "spec.json").exists():
-            spec = store.read_spec(folder)
-            if spec != make_spec(run, digest or spec.dataset_digest):
-                detail = f"{folder} holds a run of another spec"
-                return dataclasses.replace(run, state="conflict", detail=detail)
-            if store.is_done(folder):
-                result = store.read_record(run.run, folder).result
-                return dataclasses.replace(
-                    run, state="done", iteration=result.iterations, seconds=0.0
-                )
-            at = 0
-            if (folder / "metrics.csv").exists():
-                rows = store.read_table(folder / "metrics.csv", *schema.METRICS_FORMS)
-                at = int(rows[-1]["iteration"]) if rows else 0
-            left -= at
-            run = dataclasses.replace(run, state="partial", iteration=at)
-    except (UserError, ValueError) as error:
-        return dataclasses.replace(run, state="broken", detail=str(error))
+    found = run_state(run.run, folder)
+    if found.state == "broken":
+        return dataclasses.replace(run, state="broken", detail=found.detail)
+    if found.spec and found.spec != make_spec(run, digest or found.spec.dataset_digest):
+        detail = f"{folder} holds a run of another spec"
+        return dataclasses.replace(run, state="conflict", detail=detail)
+    if found.state in ("done", "diverged"):
+        return dataclasses.replace(run, state="done", iteration=found.iteration, seconds=0.0)
+    run = dataclasses.replace(run, state=found.state, iteration=found.iteration)
+    left = run.recipe.iterations - found.iteration
     rate = rates.get(_kind(run.arm.network, run.arm.dataset))
     crop = run.recipe.crop if isinstance(run.recipe, ImageRecipe) else None
     cost = _cost(run.arm.network, crop)
@@ -194,8 +185,7 @@ def _measured_rates(folders: list[Path], device_kind: str) -> dict[str, float]:
                 rows = store.read_table(path / "timing.csv", schema.TIMING)
                 # The median row: a run that was held up for a while says nothing by it.
                 pace = statistics.median(float(row["images_per_second"]) for row in rows)
-                crop = record.spec.recipe.get("crop")
-                unit = _cost(record.spec.network, crop if isinstance(crop, int) else None)
+                unit = _cost(record.spec.network, record.recipe.crop)
             except (UserError, ValueError):
                 continue  # `verify` names it; an estimate does without
             if record.execution.device == device_kind and 0 < pace < math.inf and unit:

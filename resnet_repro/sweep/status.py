@@ -17,6 +17,7 @@ from resnet_repro.records import schema, store
 from resnet_repro.records.counts import find_counts
 from resnet_repro.records.datasets import DATASETS, Facts
 from resnet_repro.records.evaluations import find_ensembles
+from resnet_repro.records.state import run_state
 from resnet_repro.records.verify import count_problems, ensemble_problems, problems
 from resnet_repro.sweep.plan import Planned, total_seconds
 
@@ -62,38 +63,20 @@ def list_artifacts(results: list[Path]) -> dict[str, Any]:
 
 
 def status(results: Path) -> dict[str, Any]:
-    """Every run in a results folder: `done`, `diverged`, `partial` or `broken`."""
+    """Every run in a results folder, in the states of `records.state`."""
     return {"runs": [_run_status(run, folder) for run, folder in store.find_runs(results)]}
 
 
 def _run_status(run: schema.RunId, folder: Path) -> dict[str, Any]:
-    state: dict[str, Any] = {
+    found = run_state(run, folder)
+    return {
         **asdict(run),
-        "state": "partial",
-        "iteration": 0,
-        "iterations": None,
-        "test_error": None,
-        "detail": "",
+        "state": found.state,
+        "iteration": found.iteration,
+        "iterations": found.iterations,
+        "test_error": found.test_error,
+        "detail": found.detail,
     }
-    try:
-        state["iterations"] = store.read_spec(folder).recipe.get("iterations")
-        if store.is_done(folder):
-            result = store.read_record(run, folder).result
-            state |= {
-                "state": result.status,
-                "iteration": result.iterations,
-                "test_error": result.test_error,
-            }
-        elif (folder / "metrics.csv").exists():
-            rows = store.read_table(folder / "metrics.csv", *schema.METRICS_FORMS)
-            if rows:
-                state |= {
-                    "iteration": int(rows[-1]["iteration"]),
-                    "test_error": schema.finite(float(rows[-1]["test_error"])),
-                }
-    except (UserError, ValueError) as error:
-        state |= {"state": "broken", "detail": str(error)}
-    return state
 
 
 def _known_problems(run: schema.RunId, folder: Path) -> list[str]:

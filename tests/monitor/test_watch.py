@@ -144,16 +144,16 @@ def test_a_run_is_seen_as_far_as_it_is(tmp_path: Path) -> None:
     seen = look(folder)
     assert (seen.run, seen.state, seen.iterations, seen.iteration) == (
         RUN.run,
-        "training",
+        "under way",
         8_000,
         5_000,
     )
     assert seen.scale == 8
     assert seen.beside(5_000) == 40_000
     (folder / "metrics.csv").unlink()
-    assert look(folder).state == "waiting"
+    assert look(folder).waiting
     (folder / ".lock").unlink()
-    assert look(folder).state == "stopped"
+    assert look(folder).state == "partial"
 
 
 def unheard(folder: Path, seconds: float = 7_200) -> None:
@@ -169,9 +169,9 @@ def test_a_process_that_was_killed_trains_no_run(
 ) -> None:
     """Its lock's file stays behind."""
     folder = under_way(tmp_path, rows=rows)
-    assert look(folder).state == ("training" if rows else "waiting")
+    assert look(folder).waiting == (not rows)
     unheard(folder)
-    assert look(folder).state == "stopped"
+    assert look(folder).state == "partial"
     with pytest.raises(UserError, match="no run is under way"):
         find(None, tmp_path)
     assert main(["watch", str(RUN.run), "--results-dir", str(tmp_path)]) == 0
@@ -185,9 +185,9 @@ def test_a_process_that_says_nothing_for_long_trains_its_run_still(
     folder = under_way(tmp_path, rows=rows)
     with filelock.FileLock(folder / ".lock"):
         unheard(folder)
-        assert look(folder).state == ("training" if rows else "waiting")
+        assert look(folder).waiting == (not rows)
         assert find(None, tmp_path) == folder
-    assert look(folder).state == "stopped"
+    assert look(folder).state == "partial"
 
 
 def test_a_look_leaves_the_lock_to_a_process_that_starts(
@@ -196,14 +196,14 @@ def test_a_look_leaves_the_lock_to_a_process_that_starts(
     """It is not tried while anything is fresh, and free again after it was tried."""
     folder = under_way(tmp_path)
     unheard(folder)
-    assert look(folder).state == "stopped"
+    assert look(folder).state == "partial"
     with filelock.FileLock(folder / ".lock", timeout=0):
         pass
     monkeypatch.setattr(fcntl, "flock", None)  # to call it is an error
     for name in (".lock", "spec.json", "metrics.csv"):
         unheard(folder)
         os.utime(folder / name)
-        assert look(folder).state == "training"
+        assert look(folder).state == "under way"
 
 
 def test_a_run_that_was_taken_up_again_is_not_silent(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_a_run_that_was_taken_up_again_is_not_silent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", ["done", "diverged"])
-def test_a_finished_run_is_over(tmp_path: Path, status: str) -> None:
+def test_a_finished_run_is_over(tmp_path: Path, status: schema.Status) -> None:
     fake = dataclasses.replace(RUN, status=status)
     write(tmp_path, fake)
     assert look(fake.run.folder(tmp_path)).state == status
@@ -299,7 +299,7 @@ def test_a_picture_fits_any_terminal(width: int, height: int, rows: int) -> None
         {"iteration": 250.0 * n, "lr": 0.1, "train_error": 90.0 / n, "test_error": 95.0 / n}
         for n in range(1, rows + 1)
     )
-    seen = Seen(RUN.run, 8_000, found, 0.04, time.time(), "training", resnet20())
+    seen = Seen(RUN.run, 8_000, found, 0.04, time.time(), "under way", resnet20())
     lines = lines_of(seen, width, height)
     assert len(lines) <= height
     assert max(map(cell_len, lines)) <= width
@@ -364,10 +364,10 @@ def words_of(seen: Seen) -> set[str]:
     return {*words.split(), *(f"{number:.2f}" for number in numbers)}
 
 
-@pytest.mark.parametrize("state", ["training", "stopped"])
+@pytest.mark.parametrize("state", ["under way", "partial"])
 @pytest.mark.parametrize("fake", [RUN, Fake("resnet34-A", 100.0, 100.0, dataset="imagenet")])
 def test_no_word_is_cut_where_columns_are_few(
-    tmp_path: Path, fake: Fake, state: Literal["training", "stopped"]
+    tmp_path: Path, fake: Fake, state: Literal["under way", "partial"]
 ) -> None:
     write(tmp_path, fake)
     whole = look(fake.run.folder(tmp_path))

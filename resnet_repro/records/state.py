@@ -1,0 +1,116 @@
+"""In what state a run's folder is, as the plan, `status` and `watch` all have it from here."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from resnet_repro.errors import UserError
+from resnet_repro.records import schema, store
+from resnet_repro.records.files import open_file
+
+LOCK = ".lock"  # in the folder of a run while a process trains it
+QUIET = 60.0  # seconds without a sign of a run, below which nothing is made of it
+
+# missing: no spec. under way: a process trains it. partial: begun, and no process has it.
+# done, diverged: finished, as result.json says. broken: unreadable, or it contradicts itself.
+State = Literal["missing", "under way", "partial", "done", "diverged", "broken"]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What a run's folder says at one moment; errors in %.
+
+    `iteration` is that of the last row or of the end, `iterations` those of the schedule, None
+    without a readable spec. `detail` says what is broken.
+    """
+
+    state: State
+    iteration: int = 0
+    iterations: int | None = None
+    test_error: float | None = None
+    detail: str = ""
+    spec: schema.Spec | None = None
+
+
+def run_state(run: schema.RunId, folder: Path, quiet: float = 0.0) -> RunState:
+    """The state of the run in a folder; never raises for what lies there.
+
+    quiet: seconds since the last sign of the run, up to which its lock's file is believed and the
+    lock not tried (see `under_way`).
+    """
+    # Before the rest: a process writes the result first and lets go of the lock afterwards.
+    trained = under_way(folder, quiet)
+    if not (folder / "spec.json").exists():
+        return RunState("missing")
+    iterations, spec = None, None
+    try:
+        labelled, spec, recipe = store.read_labelled(folder)
+        iterations = recipe.iterations
+        if labelled != run:
+            raise UserError(
+                f"{folder} holds the run {labelled}: a record lies where its labels say"
+            )
+        if store.is_done(folder):
+            result = store.read_record(run, folder).result
+            return RunState(
+                result.status, result.iterations, iterations, result.test_error, spec=spec
+            )
+        iteration, error = _last_row(folder / "metrics.csv")
+        if not 0 <= iteration <= iterations:
+            raise UserError(
+                f"{folder / 'metrics.csv'}: ends at {iteration}, the recipe at {iterations}"
+            )
+    except UserError as problem:
+        return RunState("broken", iterations=iterations, detail=str(problem), spec=spec)
+    state: State = "under way" if trained else "partial"
+    return RunState(state, iteration, iterations, error, spec=spec)
+
+
+def _last_row(path: Path) -> tuple[int, float | None]:
+    """Iteration and test error of a table's last row; 0 and None before the first."""
+    rows = store.read_table(path, *schema.METRICS_FORMS) if path.exists() else []
+    if not rows:
+        return 0, None
+    try:
+        return int(rows[-1]["iteration"]), schema.finite(float(rows[-1]["test_error"]))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}): restore or rerun it") from error
+
+
+def heard(folder: Path) -> float:
+    """When a run last gave a sign, in seconds since the epoch: it was taken up, or wrote a row."""
+    signs = [0.0]
+    for name in (LOCK, "spec.json", "metrics.csv"):
+        with contextlib.suppress(FileNotFoundError):
+            signs.append((folder / name).stat().st_mtime)
+    return max(signs)
+
+
+def under_way(folder: Path, quiet: float = QUIET) -> bool:
+    """Whether a process trains a run: it has locked a file, which stays behind if it is killed.
+
+    The lock itself is tried only where nothing was heard for `quiet` seconds. Who tries it has it
+    for a moment, in which a process that starts would take the run for another's; that process
+    waits a second, so that only who looks again and again has to be quiet.
+    """
+    lock = folder / LOCK
+    if not lock.exists():
+        return False
+    return time.time() - heard(folder) <= quiet or not _is_free(lock)
+
+
+def _is_free(lock: Path) -> bool:
+    try:
+        import fcntl
+
+        with open_file(lock) as file:  # closing it lets go of the lock again
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (ImportError, OSError):  # it is locked, or nothing here can tell
+        return False
+    except UserError:  # it is gone, or was never a lock
+        return True
+    return True
