@@ -13,16 +13,20 @@ from resnet_repro.paper.published import PublishedValue, table_values
 from resnet_repro.records.metrics import COUNTED
 from resnet_repro.report.load.evaluations import unevaluated
 from resnet_repro.report.load.frames import Frames, sort_protocols
-from resnet_repro.report.statistics import POOLED, counts, family, spread
+from resnet_repro.report.load.seeds import POOLED, counts, family, spread
+from resnet_repro.report.statistics import (
+    family_half_width,
+    half_width,
+    mean_half_width,
+    own_half_width,
+    pooled_std,
+)
 from resnet_repro.report.verdicts.claims import (
     ClaimResult,
     claim_counted,
     claim_higher,
     claim_near,
     claim_throughout,
-    family_half_width,
-    number_half_width,
-    own_half_width,
 )
 from resnet_repro.report.verdicts.curves import (
     Curves,
@@ -34,7 +38,6 @@ from resnet_repro.report.verdicts.curves import (
     shared_rows,
     smallest_ratio,
 )
-from resnet_repro.report.verdicts.rule import half_width, pooled_std
 
 
 @dataclass(frozen=True)
@@ -228,7 +231,7 @@ def _half_width(
         other = lower if higher.arm else higher
         if other.quoted:
             return half_width(first, sides[0].n, other.n)
-        return number_half_width(first, sides[0].n)
+        return mean_half_width(first, sides[0].n)
     kinds = {family(side.arm.network) for side in sides if side.arm}
     if len(kinds) == 1:
         return half_width(first, higher.n, lower.n)
@@ -245,6 +248,6 @@ def _first(claim: Claim, keys: list[Key], n: tuple[int, int], a: Curves, b: Curv
         h = own_half_width(seeds, [row[0] for row in b])
     else:
         own = pooled_std([seeds], None)
-        h = number_half_width(own, len(seeds)) if own else None
+        h = mean_half_width(own, len(seeds)) if own else None
     result = claim_higher(x - y, h, n)
     return dataclasses.replace(result, detail=f"first rows, iteration {keys[0][0]:,}")

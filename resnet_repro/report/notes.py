@@ -14,10 +14,11 @@ from resnet_repro.report.claims import ClaimRow
 from resnet_repro.report.load.evaluations import evaluations_wanted
 from resnet_repro.report.load.frames import Frames, sort_protocols
 from resnet_repro.report.load.view import arms_shown
+from resnet_repro.report.statistics import Spread
 from resnet_repro.report.todo import lacking_evaluations
 from resnet_repro.report.verdicts.curves import CHANCE_NOISE, at_chance
 from resnet_repro.report.verdicts.joint import LEVEL
-from resnet_repro.report.verdicts.rule import MARGIN, Spread
+from resnet_repro.report.verdicts.rule import MARGIN
 
 _MEANING = {
     "reproduced": f"the difference is shown to be under {MARGIN} points (two one-sided tests, 5 %)",

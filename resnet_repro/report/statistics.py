@@ -1,74 +1,74 @@
-"""What the records measured of an arm: its seeds' outcomes, its counts, how far seeds scatter."""
+"""Spreads between seeds, and the half-widths of 95 % intervals that follow from them.
+
+Everything is in the unit of what was measured. A spread is a standard deviation between seeds with
+its degrees of freedom.
+"""
 
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Iterable, Sequence
 
-from resnet_repro.paper.artifacts import Arm, Artifact
-from resnet_repro.paper.published import seed_std_prior
-from resnet_repro.records.metrics import COUNTED, ERRORS
-from resnet_repro.report.load.evaluations import unevaluated
-from resnet_repro.report.load.frames import Frames
-from resnet_repro.report.verdicts.rule import Outcome, Spread, pooled_std
+# The quantile function behind scipy.stats.t.ppf, without the second scipy.stats takes to import.
+from scipy.special import stdtrit
 
-# Seeds of these scatter alike from net to net of a family, in points. Training errors do not
-# (0.07 % beside 5.9 %), nor do norms, and what is studied of weights.
-POOLED = ("test_error", *ERRORS)
+Spread = tuple[float, int]  # standard deviation between seeds, degrees of freedom
 
 
-def family(network: str) -> str:
-    """`plain`, or `residual`, which every other network that is trained here is."""
-    return "plain" if network.startswith("plain") else "residual"
+def t_quantile(df: float, p: float = 0.975) -> float:
+    """A quantile of Student's t distribution; the default bounds a 95 % interval."""
+    return float(stdtrit(df, p))
 
 
-def outcomes(frames: Frames, dataset: str, arm: str, protocol: str, metric: str) -> list[Outcome]:
-    """The final value of every finished seed of an arm under one protocol, by seed.
+def pooled_std(groups: Iterable[Sequence[float]], prior: Spread | None) -> Spread | None:
+    """The standard deviation between seeds, pooled over arms and the prior by their df.
 
-    A seed that nobody evaluated for the metric is not among them.
+    groups: the seeds' values of each arm. None when neither two seeds nor a prior are there.
     """
-    return [
-        Outcome(
-            int(run["seed"]),
-            None if math.isnan(run[metric]) else float(run[metric]),
-            run["status"] != "done",
-        )
-        for run in frames.runs_of(dataset, arm, protocol)
-        if not unevaluated(run, metric)
-    ]
+    parts = [(statistics.variance(g), len(g) - 1) for g in groups if len(g) >= 2]
+    if prior is not None:
+        parts.append((prior[0] ** 2, prior[1]))
+    df = sum(d for _, d in parts)
+    if df == 0:
+        return None
+    # fsum: the order of the arms must not decide the last digit.
+    return math.sqrt(math.fsum(v * d for v, d in parts) / df), df
 
 
-def counts(artifact: Artifact, arm: Arm, metric: str, frames: Frames) -> list[int]:
-    """Parameters as the runs of a network that was trained have them; else the network's count."""
-    if metric == "params" and not artifact.counted:
-        found = [int(run["parameters"]) for run in frames.runs_of(arm.dataset, arm.name)]
-        if found:
-            return found
-    count = frames.count_of(arm.network)
-    return [] if count is None else [int(count[COUNTED[metric].counted])]
+def standard_error(s: float, n: int, n_published: int) -> float:
+    """Of the difference of two means of so many runs, whose standard deviation is s."""
+    return s * math.sqrt(1 / n + 1 / n_published)
 
 
-def spread(frames: Frames, arm: Arm, metric: str, protocol: str) -> Spread | None:
-    """The standard deviation between an arm's seeds, in the metric's unit; None if not known.
+def half_width(spread: Spread, n: int, n_published: int) -> float:
+    """Half the 95 % prediction interval of the difference of two means, in points."""
+    s, df = spread
+    return t_quantile(df) * standard_error(s, n, n_published)
 
-    Of the metrics in POOLED it is pooled over all arms of its family, data set and protocol; the
-    paper's own five runs of ResNet-110 join the residual ones under the paper's protocol, as how
-    far seeds scatter depends on how long they train. Of other metrics it is the arm's own. Arms
-    with a run that diverged are left out.
+
+def own_half_width(higher: Sequence[float], lower: Sequence[float]) -> float | None:
+    """Of the difference of two arms' means, by what their own seeds scatter; None without.
+
+    Where only one of the two has several seeds, it lends its spread to the other.
     """
-    if metric not in POOLED:
-        return pooled_std([_values(frames, arm.dataset, arm.name, protocol, metric)], None)
-    kind = family(arm.network)
-    groups = [
-        _values(frames, arm.dataset, name, protocol, metric)
-        for name in frames.arms(arm.dataset)
-        if family(frames.runs_of(arm.dataset, name)[0]["network"]) == kind
-    ]
-    papers = protocol == "paper" and kind == "residual"
-    return pooled_std(groups, seed_std_prior(arm.dataset, metric) if papers else None)
+    spread = pooled_std([higher, lower], None)
+    return None if spread is None else half_width(spread, len(higher), len(lower))
 
 
-def _values(frames: Frames, dataset: str, arm: str, protocol: str, metric: str) -> list[float]:
-    """The seeds' values; none of an arm with a run that diverged."""
-    found = outcomes(frames, dataset, arm, protocol, metric)
-    values = [o.value for o in found if o.value is not None and not o.diverged]
-    return values if len(values) == len(found) else []
+def family_half_width(a: Spread, n_a: int, b: Spread, n_b: int) -> float:
+    """Of the difference of means of two families, each with its own spread (Welch).
+
+    The degrees of freedom are Satterthwaite's.
+    """
+    va, vb = a[0] ** 2 / n_a, b[0] ** 2 / n_b
+    if va + vb == 0:
+        return 0.0
+    df = (va + vb) ** 2 / (va**2 / a[1] + vb**2 / b[1])
+    return t_quantile(df) * math.sqrt(va + vb)
+
+
+def mean_half_width(spread: Spread, n: int) -> float:
+    """Of a mean of n runs beside a number that is no measurement."""
+    s, df = spread
+    return t_quantile(df) * s / math.sqrt(n)

@@ -13,6 +13,8 @@ from resnet_repro.paper.published import PublishedValue, published_for, table_va
 from resnet_repro.records.metrics import COUNTED, ERRORS, METRICS
 from resnet_repro.report.claims import ClaimRow, claim_rows
 from resnet_repro.report.load.frames import Frames, sort_protocols
+from resnet_repro.report.load.seeds import POOLED, counts, family, spread
+from resnet_repro.report.load.seeds import outcomes as outcomes
 from resnet_repro.report.load.view import arms_shown
 from resnet_repro.report.notes import (
     caption,
@@ -21,14 +23,12 @@ from resnet_repro.report.notes import (
     evaluation_notes,
     notes,
 )
-from resnet_repro.report.statistics import POOLED, counts, family, spread
-from resnet_repro.report.statistics import outcomes as outcomes  # others take it from here
+from resnet_repro.report.statistics import Spread
 from resnet_repro.report.verdicts.joint import Difference, Joint, joint_test
 from resnet_repro.report.verdicts.rule import (
     JUDGED,
     Comparison,
     Outcome,
-    Spread,
     judge,
     judge_exact,
     summarise,

@@ -31,10 +31,10 @@ from resnet_repro.report.columns import (
 from resnet_repro.report.grid import Grid, latex_escape, markdown_grid
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.records import read_frames
+from resnet_repro.report.load.seeds import spread
 from resnet_repro.report.load.view import make_view
-from resnet_repro.report.statistics import spread
+from resnet_repro.report.statistics import t_quantile
 from resnet_repro.report.tables import Row, comparison, table
-from resnet_repro.report.verdicts.rule import t_quantile
 from resnet_repro.report.write import (
     compare_json,
     compare_rows,

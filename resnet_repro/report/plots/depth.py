@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 
@@ -11,10 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from resnet_repro.paper.published import PublishedValue, published_for
+from resnet_repro.report.load.seeds import outcomes, spread
 from resnet_repro.report.load.view import View
 from resnet_repro.report.plots.style import finish, new_figure, palette, style, view_caption
-from resnet_repro.report.statistics import outcomes, spread
-from resnet_repro.report.verdicts.rule import summarise, t_quantile
+from resnet_repro.report.statistics import mean_half_width
+from resnet_repro.report.verdicts.rule import summarise
 
 PUBLISHED, RECORDED, EACH = "published", "recorded, mean of the final iterates", "each seed"
 
@@ -76,9 +76,7 @@ def _point(view: View, name: str) -> _Point:
         published=published_for(keys["test_error"])[0],
         seeds=tuple(o.value for o in found if o.value is not None and not o.diverged),
         mean=ours.mean,
-        half_width=(
-            None if s is None or ours.mean is None else t_quantile(s[1]) * s[0] / math.sqrt(ours.n)
-        ),
+        half_width=(None if s is None or ours.mean is None else mean_half_width(s, ours.n)),
     )
 
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from resnet_repro.records.metrics import METRICS
+from resnet_repro.report.load.seeds import outcomes
 from resnet_repro.report.load.view import View
 from resnet_repro.report.notes import ensemble_caption
 from resnet_repro.report.plots.style import (
@@ -19,7 +20,6 @@ from resnet_repro.report.plots.style import (
     style,
     view_caption,
 )
-from resnet_repro.report.statistics import outcomes
 from resnet_repro.report.tables import Row, table
 
 QUOTED, PUBLISHED = "quoted by the paper", "published"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import groupby
 
 from matplotlib.artist import Artist
@@ -12,10 +11,11 @@ from matplotlib.figure import Figure
 from resnet_repro.models.names import parse_cifar
 from resnet_repro.paper.artifacts import Arm
 from resnet_repro.paper.published import published_for
+from resnet_repro.report.load.seeds import outcomes, spread
 from resnet_repro.report.load.view import View
 from resnet_repro.report.plots.style import finish, new_figure, palette, style, view_caption
-from resnet_repro.report.statistics import outcomes, spread
-from resnet_repro.report.verdicts.rule import summarise, t_quantile
+from resnet_repro.report.statistics import mean_half_width
+from resnet_repro.report.verdicts.rule import summarise
 
 MEAN, SEED, PUBLISHED = "mean, final iterates", "each seed", "published (option A)"
 
@@ -65,7 +65,7 @@ def _draw(ax: Axes, view: View, arm: Arm, x: int) -> bool:
     values = [o.value for o in found if o.value is not None and not o.diverged]
     if ours.mean is not None:
         s = spread(view.frames, arm, "test_error", view.protocol)
-        half = None if s is None else t_quantile(s[1]) * s[0] / math.sqrt(ours.n)
+        half = None if s is None else mean_half_width(s, ours.n)
         ax.errorbar(
             [x],
             [ours.mean],

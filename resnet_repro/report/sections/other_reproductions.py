@@ -12,7 +12,7 @@ from resnet_repro.report.columns import Cell, published_text, recorded_text
 from resnet_repro.report.export import csv_text
 from resnet_repro.report.grid import Grid, latex_grid, markdown_grid
 from resnet_repro.report.load.frames import Frames
-from resnet_repro.report.statistics import outcomes
+from resnet_repro.report.load.seeds import outcomes
 from resnet_repro.report.verdicts.rule import summarise
 
 NAME = "copies"

@@ -7,12 +7,11 @@ sign alone, and its label says so.
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resnet_repro.report.verdicts.rule import Spread, half_width, pooled_std, t_quantile
+from resnet_repro.report.statistics import own_half_width
 
 Curves = Sequence[Sequence[float]]  # of each seed, a value a row; all have the same rows
 
@@ -40,33 +39,6 @@ class ClaimResult:
         if judged and self.half_width is None and not self.exact:
             return f"{self.verdict} (one seed, spread unknown)"
         return self.verdict
-
-
-def own_half_width(higher: Sequence[float], lower: Sequence[float]) -> float | None:
-    """Of the difference of two arms' means, by what their own seeds scatter; None without.
-
-    Where only one of the two has several seeds, it lends its spread to the other.
-    """
-    spread = pooled_std([higher, lower], None)
-    return None if spread is None else half_width(spread, len(higher), len(lower))
-
-
-def family_half_width(a: Spread, n_a: int, b: Spread, n_b: int) -> float:
-    """Of the difference of means of two families, each with its own spread (Welch).
-
-    The degrees of freedom are Satterthwaite's.
-    """
-    va, vb = a[0] ** 2 / n_a, b[0] ** 2 / n_b
-    if va + vb == 0:
-        return 0.0
-    df = (va + vb) ** 2 / (va**2 / a[1] + vb**2 / b[1])
-    return t_quantile(df) * math.sqrt(va + vb)
-
-
-def number_half_width(spread: Spread, n: int) -> float:
-    """Of a mean of n runs beside a number that is no measurement."""
-    s, df = spread
-    return t_quantile(df) * s / math.sqrt(n)
 
 
 def claim_higher(difference: float, h: float | None, n: tuple[int, int]) -> ClaimResult:

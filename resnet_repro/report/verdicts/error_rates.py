@@ -18,8 +18,9 @@ from scipy.special import fdtrc
 
 from resnet_repro.paper.published import seed_std_prior
 from resnet_repro.report.grid import Grid, markdown_grid
+from resnet_repro.report.statistics import standard_error, t_quantile
 from resnet_repro.report.verdicts.joint import LEVEL
-from resnet_repro.report.verdicts.rule import JUDGED, MARGIN, standard_error, t_quantile
+from resnet_repro.report.verdicts.rule import JUDGED, MARGIN
 from resnet_repro.report.write import update_between_markers
 
 DIFFERENCES = (0.0, 0.3, 0.5)  # true ones, in points

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 # The distribution functions behind scipy.stats, without the second scipy.stats takes to import.
 from scipy.special import chdtrc, fdtrc
 
-from resnet_repro.report.verdicts.rule import Spread
+from resnet_repro.report.statistics import Spread
 
 LEVEL = 0.05
 SMALLEST = 1e-300  # of a p-value whose logarithm is taken

@@ -9,21 +9,16 @@ what the words come to.
 from __future__ import annotations
 
 import dataclasses
-import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
-# The quantile function behind scipy.stats.t.ppf, without the second scipy.stats takes to import.
-from scipy.special import stdtrit
-
 from resnet_repro.paper.published import TEST_SERVER, PublishedValue
+from resnet_repro.report.statistics import Spread, half_width, standard_error, t_quantile
 
 MARGIN = 0.5  # points: a difference shown to be smaller than this is called none
 JUDGED = ("reproduced", "consistent", "better", "worse")  # verdicts by a known spread
-
-Spread = tuple[float, int]  # standard deviation between seeds, degrees of freedom
 
 
 @dataclass(frozen=True)
@@ -50,37 +45,6 @@ class Comparison:
     best: float | None = None  # the lowest of our seeds
     difference: float | None = None
     half_width: float | None = None
-
-
-def t_quantile(df: float, p: float = 0.975) -> float:
-    """A quantile of Student's t distribution; the default bounds a 95 % interval."""
-    return float(stdtrit(df, p))
-
-
-def pooled_std(groups: Iterable[Sequence[float]], prior: Spread | None) -> Spread | None:
-    """The standard deviation between seeds, pooled over arms and the prior by their df.
-
-    groups: the seeds' values of each arm. None when neither two seeds nor a prior are there.
-    """
-    parts = [(statistics.variance(g), len(g) - 1) for g in groups if len(g) >= 2]
-    if prior is not None:
-        parts.append((prior[0] ** 2, prior[1]))
-    df = sum(d for _, d in parts)
-    if df == 0:
-        return None
-    # fsum: the order of the arms must not decide the last digit.
-    return math.sqrt(math.fsum(v * d for v, d in parts) / df), df
-
-
-def standard_error(s: float, n: int, n_published: int) -> float:
-    """Of the difference of two means of so many runs, whose standard deviation is s."""
-    return s * math.sqrt(1 / n + 1 / n_published)
-
-
-def half_width(spread: Spread, n: int, n_published: int) -> float:
-    """Half the 95 % prediction interval of the difference of two means, in points."""
-    s, df = spread
-    return t_quantile(df) * standard_error(s, n, n_published)
 
 
 def verdict_of(difference: float, spread: Spread, n: int, n_published: int) -> str:

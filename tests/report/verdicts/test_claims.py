@@ -6,15 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resnet_repro.report.statistics import family_half_width, mean_half_width, own_half_width
 from resnet_repro.report.verdicts.claims import (
     ClaimResult,
     claim_counted,
     claim_higher,
     claim_near,
     claim_throughout,
-    family_half_width,
-    number_half_width,
-    own_half_width,
 )
 from resnet_repro.report.verdicts.curves import at_chance, past_chance
 
@@ -50,7 +48,7 @@ def test_two_families_keep_their_own_spreads() -> None:
 
 def test_beside_a_number_the_mean_alone_is_uncertain() -> None:
     # 2.776445 * 0.16 / sqrt(4)
-    assert number_half_width((0.16, 4), 4) == pytest.approx(0.222116, abs=1e-5)
+    assert mean_half_width((0.16, 4), 4) == pytest.approx(0.222116, abs=1e-5)
 
 
 # Final values

@@ -10,17 +10,8 @@ from hypothesis import strategies as st
 
 from resnet_repro.paper.artifacts import Published
 from resnet_repro.paper.published import PublishedValue, published_for
-from resnet_repro.report.verdicts.rule import (
-    Outcome,
-    compare,
-    half_width,
-    judge,
-    judge_exact,
-    pooled_std,
-    standard_error,
-    t_quantile,
-    verdict_of,
-)
+from resnet_repro.report.statistics import half_width, pooled_std, standard_error, t_quantile
+from resnet_repro.report.verdicts.rule import Outcome, compare, judge, judge_exact, verdict_of
 
 [RESNET20] = published_for(Published("any", "test_error", "table6", "ResNet-20"))  # 8.75
 [PARAMS20] = published_for(Published("any", "params", "table6", "ResNet-20"))  # 0.27
