@@ -21,7 +21,7 @@ from resnet_repro.report import render
 from resnet_repro.report.claims import ClaimRow
 from resnet_repro.report.columns import CLAIMS, RESULTS, text_grid
 from resnet_repro.report.grid import Grid, markdown_grid
-from resnet_repro.report.load.evaluations import CROPS, below, evaluate_command, evaluations_wanted
+from resnet_repro.report.load.evaluations import CROPS, below, evaluations_wanted, wanted_command
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.view import arms_shown
 from resnet_repro.report.sections.error_at_first_drop import (
@@ -278,7 +278,7 @@ def _missing_tests(shown: Sequence[Artifact], frames: Frames) -> list[str]:
     later = [a for a in shown if not a.ensemble and set(evaluations_wanted(a)) & set(CROPS)]
     if later:
         commands = {
-            name: evaluate_command(["RUN"], name) for a in later for name in evaluations_wanted(a)
+            name: wanted_command(["RUN"], name) for a in later for name in evaluations_wanted(a)
         }
         listed = "; ".join(
             f"`{command}` ({', '.join(a.name for a in later if name in evaluations_wanted(a))})"
@@ -298,6 +298,6 @@ def _missing_tests(shown: Sequence[Artifact], frames: Frames) -> list[str]:
             for arm in artifact.arms
             for seed in range(arm.seeds)
         ]
-        command = evaluate_command(runs, DENSE)
+        command = wanted_command(runs, DENSE)
         parts.append(f"{artifact.name} wants an ensemble of its runs: `{command}`.\n")
     return parts

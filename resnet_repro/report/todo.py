@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from resnet_repro.commands import run_command
 from resnet_repro.paper.artifacts import Arm, Artifact
 from resnet_repro.paper.published import BATCHES, ITERATIONS, published_for
 from resnet_repro.records.metrics import EVALUATED
@@ -15,9 +16,9 @@ from resnet_repro.report.grid import Grid
 from resnet_repro.report.load.evaluations import (
     CROPS,
     below,
-    evaluate_command,
     evaluations_wanted,
     unevaluated,
+    wanted_command,
 )
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.throughput import seconds_per_image
@@ -40,10 +41,7 @@ class Missing:
     @property
     def command(self) -> str:
         """As a record of it would name the command; folders are the user's own."""
-        return (
-            f"python -m resnet_repro run {self.wanted_by[0]} --arms {self.arm.name} "
-            f"--seeds {self.run.seed} --protocol {self.run.protocol}"
-        )
+        return run_command(self.wanted_by[0], self.arm.name, self.run.seed, self.run.protocol)
 
 
 def seeds_wanted(artifact: Artifact, arm: Arm) -> int:
@@ -119,7 +117,7 @@ def lacking_evaluations(artifact: Artifact, frames: Frames) -> list[tuple[RunId,
                     continue
                 if unevaluated(row, metric):
                     run = RunId(arm.dataset, arm.name, row["protocol"], row["seed"])
-                    found.append((run, evaluate_command([below(run)], evaluation)))
+                    found.append((run, wanted_command([below(run)], evaluation)))
     return found
 
 

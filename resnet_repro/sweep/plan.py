@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnet_repro.commands import run_command
 from resnet_repro.errors import UserError
 from resnet_repro.models.names import CifarName, parse
 from resnet_repro.paper.artifacts import Arm, Artifact
@@ -309,15 +310,13 @@ def _job(request: Request, run: Planned, data: Data, settings: Settings) -> Job:
 
 def rerun_command(request: Request, planned: Planned, corrupt: Corrupt = "fail") -> str:
     """The command that repeats one run; folders are the user's own and left out."""
-    words = ["python -m resnet_repro run", request.artifact.name, "--arms", planned.arm.name]
-    words += ["--seeds", str(planned.run.seed)]
-    words += ["--protocol", request.protocol or request.artifact.protocol]
-    if request.iterations is not None:
-        words += ["--iterations", str(request.iterations)]
-    if request.dataset is not None:
-        words += ["--dataset", request.dataset]
-    if corrupt != "fail":
-        words += ["--corrupt", corrupt]
-    for name, value in request.changes:
-        words += ["--set", f"{name}={value}"]
-    return " ".join(words)
+    return run_command(
+        request.artifact.name,
+        planned.arm.name,
+        planned.run.seed,
+        request.protocol or request.artifact.protocol,
+        iterations=request.iterations,
+        dataset=request.dataset,
+        corrupt=corrupt,
+        changes=request.changes,
+    )

@@ -17,6 +17,7 @@ from typing import TypeVar
 import msgspec
 import torch
 
+from resnet_repro.commands import evaluate_command
 from resnet_repro.data.imagefolder import listing
 from resnet_repro.data.imagefolder.decode import decoder
 from resnet_repro.data.imagefolder.listing import ImageFolder
@@ -256,18 +257,19 @@ def _network_member(network: str, source: str) -> dict[str, str]:
 
 def _command(request: Request, runs: Sequence[LoadedRun]) -> str:
     """The command that repeats an evaluation; folders are the user's own and left out."""
-    words = ["python -m resnet_repro evaluate"]
-    words += [f"--arch {name} --weights {Path(told).name}" for name, told in request.networks]
-    words += [f"--run {run.record.run}" for run in runs]
-    words.append(f"--crops {request.crops}")
+    usual, options = Request(), {}
     if request.sizes:
-        words.append("--sizes " + ",".join(str(size) for size in request.sizes))
-    usual = Request()
+        options["sizes"] = ",".join(str(size) for size in request.sizes)
     for option in ("crop", "bn", "mean", "dataset", "corrupt"):
         value = getattr(request, option)
         if value != getattr(usual, option):
-            words.append(f"--{option} {value}")
-    return " ".join(words)
+            options[option] = value
+    return evaluate_command(
+        [run.record.run for run in runs],
+        request.crops,
+        networks=[(name, Path(told).name) for name, told in request.networks],
+        options=options,
+    )
 
 
 def _file(evaluation: Evaluation, runs: Sequence[LoadedRun]) -> tuple[Evaluation, Path | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from resnet_repro.commands import study_command
 from resnet_repro.data import load
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
@@ -62,9 +63,7 @@ def study(
                 spec_hash=record.spec.hash,
                 settings=settings | {"dataset": data.name, "dataset_digest": data.digest},
                 values={key: _rounded(value) for key, value in values.items()},
-                execution=executed(
-                    device, started, f"python -m resnet_repro study {name} --run {record.run}"
-                ),
+                execution=executed(device, started, study_command(name, [record.run])),
             )
             path = evaluations.write_evaluation(record.folder, evaluation)
             found.append((evaluation, path))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from resnet_repro.commands import evaluate_command, study_command
 from resnet_repro.errors import UserError
 from resnet_repro.paper.artifacts import Artifact
 from resnet_repro.records import store
@@ -116,15 +117,14 @@ def below(run: RunId) -> str:
     return f"RESULTS/{run}"
 
 
-def evaluate_command(runs: Sequence[str], evaluation: str) -> str:
-    """What evaluates runs, given by their folders; several are an ensemble.
+def wanted_command(runs: Sequence[str], evaluation: str) -> str:
+    """What makes an evaluation of runs, given by their folders; several are an ensemble.
 
     Of a study each is one by itself.
     """
-    words = " ".join(f"--run {run}" for run in runs)
-    if evaluation not in CROPS:
-        return f"python -m resnet_repro study {evaluation} {words}"
-    return f"python -m resnet_repro evaluate {words} --crops {CROPS[evaluation]}"
+    if evaluation in CROPS:
+        return evaluate_command(runs, CROPS[evaluation])
+    return study_command(evaluation, runs)
 
 
 def evaluations_wanted(artifact: Artifact) -> tuple[str, ...]:
