@@ -204,7 +204,7 @@ def test_quoted_rows_stand_beside_ours_without_a_verdict(tmp_path: Path) -> None
     assert len(rows["table5"]) == 5
     assert rows["table2"] == rows["fig4"] == rows["imagenette"] == set()
     text = render.markdown(table(TABLE3, frames(tmp_path)))
-    assert "| VGG-16 | top-1 error, % | 28.07 | quoted, not run here |" in text
+    assert "| VGG-16 | top-1 error, % |  | 28.07 |  |  | quoted, not run here |" in text
 
 
 def test_table_5_is_an_ensemble_and_never_compared(tmp_path: Path) -> None:
@@ -249,13 +249,13 @@ def test_photographs_name_their_data_set_and_their_error(tmp_path: Path) -> None
     found = frames(tmp_path, small("plain18", 20.0, 40.0), *FOUR[:1])
     text = render.markdown(table(IMAGENETTE, found))
     assert "Data set: imagenette. Protocol: imagenette (500 iterations)." in text
-    assert "| plain18 | top-1 error, centre crop, % | 40.00 (n = 1) |" in text
+    assert "| plain18 | top-1 error, centre crop, % | imagenette | 40.00 (n = 1) |" in text
     assert "stand beside no ImageNet value" in text
     assert all(
         r.published is None and not r.ours.verdict for r in table(IMAGENETTE, found).rows[:2]
     )
     text = render.markdown(table(FIG4, found))
-    assert f"| top-1 error, centre crop, % | 31.43 ({FIG4_STAGE}) | 31.00" in text
+    assert f"| top-1 error, centre crop, % | paper | 31.43 ({FIG4_STAGE}) | 31.00" in text
 
 
 # Claims

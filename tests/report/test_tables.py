@@ -358,8 +358,8 @@ def test_an_artifact_without_published_values_has_no_verdicts(tmp_path: Path) ->
     found = frames(tmp_path, Fake("plain20-w8", 6.0, 3.2, protocol="demo", dataset="digits"))
     grid = text_grid(RESULTS, table(DEMO, found).rows)
     assert "published" not in grid.columns
-    assert grid.rows[0] == ("plain20-w8", "test error, %", "6.00 (n = 1)", "", "demo")
-    assert grid.rows[2][3] == "missing"
+    assert grid.rows[0] == ("plain20-w8", "test error, %", "demo", "6.00 (n = 1)", "")
+    assert grid.rows[2][4] == "missing"
 
 
 # Claims
@@ -397,7 +397,7 @@ def test_claims_take_every_seed_that_either_arm_has(tmp_path: Path) -> None:
     # sums of squares 0.02 and 0.29 with df 2 and 3: s^2 = 0.062, t(0.975, 5) = 2.570582
     # h = 2.570582 * 0.248998 * sqrt(1/3 + 1/4) = 0.488864
     assert claim.result.half_width == pytest.approx(0.488864, abs=1e-5)
-    assert text_grid(CLAIMS, [claim]).rows[0][-1] == "3, 4"
+    assert "3, 4" in text_grid(CLAIMS, [claim]).rows[0]
     [row] = plain_rows(CLAIMS, [claim])
     assert (row["higher_n"], row["lower_n"], row["lower_seeds"]) == (3, 4, "0 1 2 7")
 

@@ -448,7 +448,7 @@ def test_the_readme_is_renewed_between_its_markers(tmp_path: Path) -> None:
     report(tmp_path, ["table6"], readme)
     text = readme.read_text()
     assert "old" not in text
-    assert "| resnet20 | test error, % | 8.75 | 8.80 ± 0.14 (n = 2) |" in text
+    assert "| resnet20 | test error, % | paper | 8.75 | 8.80 ± 0.14 (n = 2) |" in text
     assert text.startswith("before\n<!-- table6:start -->\n")
     assert "\n<!-- table6:end -->\nbetween\n<!-- time:start -->\n| network |" in text
     assert text.endswith("<!-- time:end -->\nafter\n")
