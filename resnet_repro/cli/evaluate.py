@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from msgspec import structs
 
 from resnet_repro.cli.console import console, json_text, print_json, print_rows
 from resnet_repro.cli.options import (
@@ -158,6 +159,6 @@ def to_json(found: Evaluated) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "networks": list(found.networks),
-        **asdict(found.evaluation),
+        **structs.asdict(found.evaluation),
         "torchvision": published,
     }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from msgspec import structs
 
 from resnet_repro.cli import main
 from resnet_repro.data.imagefolder.decode import decoder
@@ -45,7 +45,7 @@ def test_a_damaged_photograph_is_fatal_or_left_out_as_asked(
 
 
 def execution(**more: Any) -> Execution:
-    fields: dict[str, Any] = {f.name: "" for f in dataclasses.fields(Execution)[:13]}
+    fields: dict[str, Any] = {f.name: "" for f in structs.fields(Execution)[:13]}
     return Execution(**(fields | more))
 
 

@@ -204,7 +204,7 @@ def test_quoted_rows_stand_beside_ours_without_a_verdict(tmp_path: Path) -> None
     assert len(rows["table5"]) == 5
     assert rows["table2"] == rows["fig4"] == rows["imagenette"] == set()
     text = render.markdown(table(TABLE3, frames(tmp_path)))
-    assert "| VGG-16 | top-1 error, % |  | 28.07 |  |  | quoted, not run here |" in text
+    assert "| VGG-16 | top-1 error, % |  | 28.07 | quoted, not run here |" in text
 
 
 def test_table_5_is_an_ensemble_and_never_compared(tmp_path: Path) -> None:

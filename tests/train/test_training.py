@@ -15,6 +15,7 @@ import pytest
 import safetensors.torch
 import torch
 import torch.nn.functional as F
+from msgspec.structs import replace
 
 from resnet_repro import kernels
 from resnet_repro.data.dataset import Dataset
@@ -369,7 +370,7 @@ def test_a_record_of_another_spec_is_refused_and_kept(tmp_path: Path, digits: Da
     job = smoke_job(tmp_path, digits, "resnet8-w4")
     train(job, digits, Watch())
     before = {p.name: p.read_bytes() for p in job.folder.iterdir()}
-    other = dataclasses.replace(job, spec=dataclasses.replace(job.spec, dataset_digest="0" * 64))
+    other = dataclasses.replace(job, spec=replace(job.spec, dataset_digest="0" * 64))
     with pytest.raises(UserError, match="another spec"):
         train(other, digits, Watch())
     assert {p.name: p.read_bytes() for p in job.folder.iterdir()} == before
@@ -444,7 +445,7 @@ def test_precisions_and_kernels_learn_alike(tmp_path: Path, digits: Dataset) -> 
     for way, device in ways.items():
         for seed in range(3):
             job = smoke_job(tmp_path / way, digits, "resnet8-w8", iterations=100, drops=(70,))
-            spec = dataclasses.replace(job.spec, seed=seed)
+            spec = replace(job.spec, seed=seed)
             run = dataclasses.replace(job.run, seed=seed)
             job = dataclasses.replace(job, run=run, spec=spec, device=device)
             train(job, digits, Watch())

@@ -279,7 +279,16 @@ def record(
     """A finished run with weights in half precision and statistics."""
     run = schema.RunId(dataset, arm, "smoke", seed)
     folder = run.folder(results)
-    recipe = {"crop": CROP, "mean": "pixel", "bn_statistics": "moving", **recipe}
+    recipe = {
+        "iterations": 4,
+        "batch_size": 32,
+        "crop": CROP,
+        "mean": "pixel",
+        "flip": True,
+        "init": "fan_out",
+        "bn_statistics": "moving",
+        **recipe,
+    }
     spec = schema.Spec(network or arm, dataset, "digest", recipe, 1, seed)
     folder.mkdir(parents=True)
     half = {
@@ -414,7 +423,8 @@ def test_runs_that_cannot_be_evaluated(
         ([good, good], "a run is named twice"),
         ([good, record(tmp_path, seed=1, crop=64)], "--crop: the runs have 32"),
         ([good, record(tmp_path, dataset="imagenette")], "--dataset: the runs have image-folder"),
-        ([record(tmp_path, seed=2, mean=3)], "its recipe says no crop and mean"),
+        ([record(tmp_path, seed=2, crop=None)], "its recipe says no crop"),
+        ([record(tmp_path, seed=5, mean=3)], "at `$.mean`"),
         ([record(tmp_path, seed=3, network="resnet34-A")], "does not fit resnet34-A"),
     ]
     for folders, says in cases:

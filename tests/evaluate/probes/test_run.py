@@ -275,7 +275,7 @@ def study(results: Path, fake: Fake, rise: float, correlation: float) -> None:
         {"images": 100, "bn": "moving", "blocks": ["a", "b"], "pairs": [["a", "b"]]},
         {
             "intact_error": 9.0,
-            "deleted_errors": [9.0, 9.0 + 2 * rise],
+            "deleted_errors": [9.0 + rise, 9.0 + rise],
             "random_errors": [[20.0, 30.0], [60.0]],
             "swapped_errors": [12.0],
             "deletion_rise": rise,
