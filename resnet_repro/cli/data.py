@@ -8,23 +8,19 @@ import typer
 
 from resnet_repro.cli.console import console, print_rows
 from resnet_repro.cli.options import DataRoot
+from resnet_repro.data import NAMES, cifar10, load
+from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
 
 
 def data(
-    name: Annotated[
-        str,
-        typer.Argument(help="cifar10, cifar10-45k, digits, imagenet, imagenette or image-folder."),
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(NAMES)}.")],
     data_root: DataRoot = None,
     download: Annotated[
         bool, typer.Option("--download", help="Fetch CIFAR-10 first (170 MB).")
     ] = False,
 ) -> None:
     """Read a data set and say what is in it."""
-    from resnet_repro.data import cifar10, load
-    from resnet_repro.data.dataset import Dataset
-
     if download:
         if not name.startswith("cifar10"):
             raise UserError(f"{name} needs no download")

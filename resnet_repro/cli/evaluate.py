@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from msgspec import structs
@@ -23,9 +23,11 @@ from resnet_repro.cli.options import (
 )
 from resnet_repro.cli.progress import Steps
 from resnet_repro.errors import UserError
-from resnet_repro.evaluate.imagenet.run import Evaluated
 from resnet_repro.records.files import write_atomic
 from resnet_repro.records.schema import SCHEMA
+
+if TYPE_CHECKING:
+    from resnet_repro.evaluate.imagenet.run import Evaluated
 
 
 def evaluate(

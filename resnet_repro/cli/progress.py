@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -18,12 +18,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from resnet_repro.evaluate.imagenet import scores
 from resnet_repro.monitor.snapshot import duration, look
 from resnet_repro.monitor.terminal import WatchDisplay
 from resnet_repro.records.schema import RunId
 from resnet_repro.sweep.launcher import Event
 from resnet_repro.sweep.plan import Planned
+
+if TYPE_CHECKING:
+    from resnet_repro.evaluate.imagenet import scores
 
 
 class RunDisplay:

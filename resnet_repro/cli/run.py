@@ -24,11 +24,14 @@ from resnet_repro.cli.options import (
     whole,
 )
 from resnet_repro.cli.progress import CurveDisplay, RunDisplay
+from resnet_repro.data import NAMES
 from resnet_repro.errors import UserError
 from resnet_repro.monitor.snapshot import duration
 from resnet_repro.paper import artifacts
 from resnet_repro.sweep import plan, status
+from resnet_repro.train.recipe import IMAGE_PROTOCOLS, PROTOCOLS
 
+PROTOCOL_NAMES = tuple(PROTOCOLS | IMAGE_PROTOCOLS)
 Switch = Literal["auto", "on", "off"]
 
 
@@ -41,7 +44,7 @@ def run(
     protocol: Annotated[
         str | None,
         typer.Option(
-            metavar="P", help="paper, short, imagenette, demo or smoke; the artifact's own if not."
+            metavar="P", help=f"One of {', '.join(PROTOCOL_NAMES)}; the artifact's own if not."
         ),
     ] = None,
     iterations: Annotated[
@@ -59,7 +62,10 @@ def run(
     data_root: DataRoot = None,
     dataset: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Another data set, such as image-folder for any subset."),
+        typer.Option(
+            metavar="NAME",
+            help=f"Another data set, one of {', '.join(NAMES)}; image-folder is any folder.",
+        ),
     ] = None,
     corrupt: Corrupt = "fail",
     workers: Workers = None,
