@@ -1,10 +1,11 @@
-# make demo: the main job on embedded data. make test: every test. make teach: the notebooks.
-# Each sets up what it needs.
+# make demo: the main job on embedded data. make test: every test, test-fast: those of under ten
+# seconds. make lint: what a commit must pass. make teach: the notebooks. make wheel: the package,
+# built and used elsewhere. Each sets up what it needs.
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo teach test test-fast lint report rates counts bench clean
+.PHONY: demo teach test test-fast lint wheel report rates counts bench clean
 
 demo: $(VENV)/.ready
 	$(RUN) -m resnet_repro run demo --jobs 2 --figures-dir figures
@@ -14,17 +15,23 @@ teach: $(VENV)/.ready-teach
 	$(RUN) -m jupyterlab notebooks/01_degradation.ipynb $(TEACH)
 
 # Two files at a time, each process with one thread: more would wait for one another.
+PYTEST = OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.ready-dev
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
 
 test-fast: $(VENV)/.ready-dev
-	$(RUN) -m pytest tests -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/.ready-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+# Minutes: torch is installed once more.
+wheel: $(VENV)/.ready-dev
+	.ci/wheel $(RUN)
 
 report: $(VENV)/.ready
 	$(RUN) -m resnet_repro report --readme README.md \

@@ -46,9 +46,10 @@ def code(text: str) -> Iterator[str]:
 def is_path(word: str) -> bool:
     """Whether it names a file or folder for sure: by its ending or by where it begins.
 
-    What holds a placeholder (`<artifact>`, `NAME`, `*`) or leads out of the repository is none.
+    What holds a placeholder (`<artifact>`, `NAME`, `*`), leads out of the repository or into the
+    environment beside it is none.
     """
-    if not PATH.fullmatch(word) or word.startswith("..") or "NAME" in word:
+    if not PATH.fullmatch(word) or word.startswith(("..", ".venv")) or "NAME" in word:
         return False
     first = word.split("/")[0]
     here = (REPO / first).exists() or (REPO / "resnet_repro" / first).exists()
@@ -58,7 +59,7 @@ def is_path(word: str) -> bool:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_paths_and_modules_exist(document: Path, pieces: set[str]) -> None:
     text = document.read_text(encoding="utf-8")
-    words = {word.strip("`.,;:()\"'").removeprefix("./") for word in code(text)}
+    words = {word.strip("`,;:()\"'").rstrip(".").removeprefix("./") for word in code(text)}
     gone = {word for word in words if is_path(word) and word.rstrip("/") not in pieces}
     gone -= {word for word in gone if git("check-ignore", word, f"{word}/")}  # made
     for name in MODULE.findall(text):
