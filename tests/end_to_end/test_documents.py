@@ -27,7 +27,7 @@ def git(*words: str) -> list[str]:
 @pytest.fixture(scope="module")
 def pieces() -> set[str]:
     """Every piece of a path in the repository: `recipe.py`, `train/recipe.py`, `train`."""
-    found = set()
+    found: set[str] = set()
     for line in git("ls-files", "--cached", "--others", "--exclude-standard"):
         parts = line.split("/")
         found.update(
