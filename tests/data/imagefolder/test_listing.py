@@ -54,9 +54,9 @@ from resnet_repro.data.imagefolder.listing import (
     split_from,
     without,
 )
-from resnet_repro.errors import UserError
 from resnet_repro.records.datasets import DATASETS, PHOTOGRAPHS, Facts
 from tests.conftest import REPO, environment, refused, silent
+from tests.helpers.loaded_items import Keys
 from tests.helpers.photographs import make_imagenette
 
 REAL = REPO.parent / "shared" / "data" / "imagenette160"
@@ -454,7 +454,7 @@ class TestCutting:
     def test_sizes_are_torchvisions(self, width: int, height: int, side: int) -> None:
         found = resized_size((width, height), side)
         if max(found) < 2000:
-            assert resize_shorter(Image.new("RGB", (width, height)), side).size == found
+            assert F.resize(Image.new("RGB", (width, height)), [side]).size == found
         assert min(found) == side
 
     @given(
@@ -469,6 +469,8 @@ class TestCutting:
     ) -> None:
         image = noise(width, height)
         whole = resize_shorter(image, side)
+        torchvisions = F.pil_to_tensor(F.resize(image, [side]))  # bilinear, antialiased
+        assert torch.equal(to_tensor(whole), torchvisions)
         x, y = int(left * (whole.width - 31)), int(top * (whole.height - 31))
         close(resized_crop(image, side, top, left, 32), F.crop(whole, y, x, 32, 32), 0.4)
         close(centre_crop(image, side, 32), F.center_crop(whole, [32, 32]), 0.4)
@@ -508,19 +510,6 @@ class TestCutting:
         sizes = [scaled_size(size, crop) for size in (224, 256, 384, 480, 640)]
         assert sizes == sorted(sizes)
         assert scaled_size(480, crop) == pytest.approx(crop * 15 / 7, abs=0.5)
-
-
-class Keys:
-    """Items that do as their key says."""
-
-    def __getitem__(self, key: Any) -> Any:
-        if key == "bad":
-            raise UserError("the file bad is no image: replace it")
-        if key == "defect":
-            raise RuntimeError("ours")
-        if key == "stuck":
-            time.sleep(3600)
-        return key
 
 
 def load_all(batches: list[list[Any]], workers: int, **more: Any) -> Iterator[Any]:
@@ -609,7 +598,7 @@ class TestLoader:
     def test_workers_end_with_the_process(self) -> None:
         code = (
             "import itertools, multiprocessing\n"
-            "from tests.data.imagefolder.test_listing import Keys\n"
+            "from tests.helpers.loaded_items import Keys\n"
             "from resnet_repro.data.imagefolder.decode import loader\n"
             "batches = loader(Keys(), ([n] for n in itertools.count()), workers=2, collate=list)\n"
             "next(batches)\n"
