@@ -8,13 +8,14 @@ import typer
 
 from resnet_repro.cli.console import console, print_rows
 from resnet_repro.cli.options import DataRoot
-from resnet_repro.data import NAMES, cifar10, load
+from resnet_repro.data import cifar10, load
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError
+from resnet_repro.records.datasets import DATASETS
 
 
 def data(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(NAMES)}.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(DATASETS)}.")],
     data_root: DataRoot = None,
     download: Annotated[
         bool, typer.Option("--download", help="Fetch CIFAR-10 first (170 MB).")

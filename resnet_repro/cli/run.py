@@ -24,10 +24,10 @@ from resnet_repro.cli.options import (
     whole,
 )
 from resnet_repro.cli.progress import CurveDisplay, RunDisplay
-from resnet_repro.data import NAMES
 from resnet_repro.errors import UserError
 from resnet_repro.monitor.snapshot import duration
 from resnet_repro.paper import artifacts
+from resnet_repro.records.datasets import DATASETS
 from resnet_repro.sweep import plan, status
 from resnet_repro.train.recipe import IMAGE_PROTOCOLS, PROTOCOLS
 
@@ -64,7 +64,7 @@ def run(
         str | None,
         typer.Option(
             metavar="NAME",
-            help=f"Another data set, one of {', '.join(NAMES)}; image-folder is any folder.",
+            help=f"Another data set, one of {', '.join(DATASETS)}; image-folder is any folder.",
         ),
     ] = None,
     corrupt: Corrupt = "fail",

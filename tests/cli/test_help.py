@@ -8,14 +8,14 @@ import sys
 import pytest
 
 from resnet_repro.cli import main
-from resnet_repro.data import NAMES
+from resnet_repro.records.datasets import DATASETS
 from resnet_repro.train.recipe import IMAGE_PROTOCOLS, PROTOCOLS
 from tests.conftest import REPO, environment
 
 
 @pytest.mark.parametrize(
     ("command", "names"),
-    [("run", (*PROTOCOLS, *IMAGE_PROTOCOLS, *NAMES)), ("data", NAMES)],
+    [("run", (*PROTOCOLS, *IMAGE_PROTOCOLS, *DATASETS)), ("data", tuple(DATASETS))],
 )
 def test_every_name_is_in_the_help(
     command: str,
