@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +25,7 @@ from resnet_repro.cli import (
     verify,
     watch,
 )
-from resnet_repro.cli.console import printable
+from resnet_repro.cli.console import printable, write_what_fits
 from resnet_repro.errors import UserError
 
 app = typer.Typer(
@@ -66,6 +68,7 @@ def options(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; bad input gives one line on standard error and status 2."""
+    write_what_fits()
     return _guarded(lambda: app(arguments, standalone_mode=False))
 
 
@@ -77,6 +80,7 @@ def run_script(path: str) -> None:
 def _guarded(call: Callable[[], Any]) -> int:
     try:
         value = call()
+        sys.stdout.flush()
     except UserError as error:
         return 2 if error.told else _complain(str(error))
     except KeyboardInterrupt:
@@ -84,6 +88,11 @@ def _guarded(call: Callable[[], Any]) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader left, as `| head` does
         return 0
+    except OSError as error:
+        # What could not be written is dropped, or the interpreter would try again at its end.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _complain(f"{error.filename or 'output'}: {error.strerror or error}")
     except Exception as error:
         # Typer's usage errors; their class has moved between its releases.
         say = getattr(error, "format_message", None)

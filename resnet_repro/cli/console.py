@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -35,9 +37,23 @@ class _Console(Console):
         super().print(*shown, **options)
 
 
-def console(stderr: bool = False) -> Console:
-    """Standard output or standard error, as it is written to."""
-    return _Console(markup=False, emoji=False, stderr=stderr)
+def console(stderr: bool = False, quiet: bool = False) -> Console:
+    """Standard output or standard error, as it is written to; `quiet` prints nothing.
+
+    A COLUMNS that is no width, which rich would believe, counts as none.
+    """
+    environment = dict(os.environ)
+    columns = environment.get("COLUMNS", "")
+    if not (columns.isdecimal() and int(columns) > 0):
+        environment.pop("COLUMNS", None)
+    return _Console(markup=False, emoji=False, stderr=stderr, quiet=quiet, _environ=environment)
+
+
+def write_what_fits() -> None:
+    """Let standard output and error write out (`\\xb1`) what their encoding does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def json_text(value: Any) -> str:

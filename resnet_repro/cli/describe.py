@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from resnet_repro.cli.console import Rows, console, json_text, print_json, print_rows
-from resnet_repro.cli.options import AsJson
+from resnet_repro.cli.options import AsJson, as_path
 from resnet_repro.records.files import write_atomic
 
 
@@ -16,7 +16,8 @@ def describe(
     network: str,
     as_json: AsJson = False,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the JSON here instead.")
+        Path | None,
+        typer.Option(parser=as_path, metavar="FILE", help="Write the JSON here instead."),
     ] = None,
 ) -> None:
     """A network's layers, parameters and multiply-adds, stage by stage, counted."""

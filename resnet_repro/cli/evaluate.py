@@ -19,7 +19,8 @@ from resnet_repro.cli.options import (
     Device,
     Precision,
     Workers,
-    whole,
+    as_path,
+    numbers,
 )
 from resnet_repro.cli.progress import Steps
 from resnet_repro.errors import UserError
@@ -44,7 +45,9 @@ def evaluate(
     ] = None,
     run: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="A recorded run instead; several are an ensemble."),
+        typer.Option(
+            parser=as_path, metavar="DIR", help="A recorded run instead; several are an ensemble."
+        ),
     ] = None,
     data_root: DataRoot = None,
     dataset: Annotated[
@@ -79,7 +82,7 @@ def evaluate(
     ] = 64,
     cache_dir: Cache = CACHE,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the JSON here, too.")
+        Path | None, typer.Option(parser=as_path, metavar="FILE", help="Write the JSON here, too.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -94,7 +97,7 @@ def evaluate(
         networks=tuple(zip(arch, weights, strict=True)),
         runs=tuple(run or ()),
         crops=crops,
-        sizes=tuple(whole(text, "--sizes") for text in sizes.split(",") if text),
+        sizes=numbers(sizes, "--sizes"),
         crop=crop,
         bn=bn,
         mean=mean,

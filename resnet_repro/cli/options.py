@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,18 +11,42 @@ import typer
 
 from resnet_repro.errors import UserError
 
-CACHE = Path(platformdirs.user_cache_dir("resnet_repro"))
+
+def as_path(text: str | Path) -> Path:
+    """A path given to an option, `~` and `~user` in it replaced. Raises UserError for no user."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UserError(f"{text}: there is no such home folder: give the path in full") from None
+
+
+def _cache() -> Path:
+    try:
+        return Path(platformdirs.user_cache_dir("resnet_repro"))
+    except RuntimeError:  # no HOME and no entry in the system's users, as in a container
+        return Path("resnet-repro-cache").absolute()
+
+
+CACHE = _cache()
+
+MOST_LISTED = 10_000  # numbers in one range
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Results = Annotated[
-    Path, typer.Option("--results-dir", metavar="DIR", help="Folder of your records.")
+    Path,
+    typer.Option("--results-dir", parser=as_path, metavar="DIR", help="Folder of your records."),
 ]
 Cache = Annotated[
-    Path, typer.Option(metavar="DIR", help="Where checkpoints and mean images are kept.")
+    Path,
+    typer.Option(parser=as_path, metavar="DIR", help="Where checkpoints and mean images are kept."),
 ]
 DataRoot = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Where the data are; $RESNET_REPRO_DATA or data/ if not."),
+    typer.Option(
+        parser=as_path,
+        metavar="DIR",
+        help="Where the data are; $RESNET_REPRO_DATA or data/ if not.",
+    ),
 ]
 Corrupt = Annotated[
     Literal["fail", "skip"], typer.Option(help="What to do about image files that are none.")
@@ -33,9 +58,23 @@ Workers = Annotated[
 ]
 
 
-def whole(text: str, option: str) -> int:
-    """A whole number given to an option. Raises UserError for another text."""
-    try:
-        return int(text)
-    except ValueError:
-        raise UserError(f"{option} '{text}': give whole numbers with commas between") from None
+def names(text: str) -> tuple[str, ...]:
+    """The names in an option's list: commas between, spaces and empty places left out."""
+    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
+
+
+def numbers(text: str, option: str) -> tuple[int, ...]:
+    """The whole numbers in an option's list, each once, where `0-4` is all from 0 to 4.
+
+    Raises UserError for anything else.
+    """
+    found: dict[int, None] = {}
+    for part in names(text):
+        match = re.fullmatch(r"([0-9]{1,9})(?:\s*-\s*([0-9]{1,9}))?", part, re.ASCII)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not 0 <= last - first <= MOST_LISTED:
+            raise UserError(
+                f"{option} '{text}': give whole numbers with commas between, or a range such as 0-4"
+            )
+        found |= dict.fromkeys(range(first, last + 1))
+    return tuple(found)

@@ -9,6 +9,7 @@ import typer
 
 from resnet_repro import paths
 from resnet_repro.cli.console import console
+from resnet_repro.cli.options import as_path
 
 
 def report(
@@ -16,20 +17,29 @@ def report(
         list[str] | None, typer.Argument(help="Some artifacts; all that have records if not.")
     ] = None,
     results_dir: Annotated[
-        Path, typer.Option(metavar="DIR", help="Records to report on.")
+        Path, typer.Option(parser=as_path, metavar="DIR", help="Records to report on.")
     ] = paths.RECORDED,
-    figures_dir: Annotated[Path, typer.Option(metavar="DIR")] = paths.FIGURES,
-    tables_dir: Annotated[Path, typer.Option(metavar="DIR")] = paths.TABLES,
+    figures_dir: Annotated[Path, typer.Option(parser=as_path, metavar="DIR")] = paths.FIGURES,
+    tables_dir: Annotated[Path, typer.Option(parser=as_path, metavar="DIR")] = paths.TABLES,
     page: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The HTML page; report.html beside the tables' folder."),
+        typer.Option(
+            parser=as_path,
+            metavar="FILE",
+            help="The HTML page; report.html beside the tables' folder.",
+        ),
     ] = None,
     readme: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="A file whose marked parts are renewed; repeatable."),
+        typer.Option(
+            parser=as_path,
+            metavar="FILE",
+            help="A file whose marked parts are renewed; repeatable.",
+        ),
     ] = None,
     results_page: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A Markdown page of every artifact.")
+        Path | None,
+        typer.Option(parser=as_path, metavar="FILE", help="A Markdown page of every artifact."),
     ] = None,
 ) -> None:
     """Write every table and figure from the records alone."""

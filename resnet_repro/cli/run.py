@@ -21,7 +21,9 @@ from resnet_repro.cli.options import (
     Precision,
     Results,
     Workers,
-    whole,
+    as_path,
+    names,
+    numbers,
 )
 from resnet_repro.cli.progress import CurveDisplay, RunDisplay
 from resnet_repro.errors import UserError
@@ -79,7 +81,8 @@ def run(
     graph: Annotated[Switch, typer.Option(help="A step as one CUDA graph.")] = "auto",
     results_dir: Results = paths.LOCAL,
     figures_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Default: figures in the results folder.")
+        Path | None,
+        typer.Option(parser=as_path, metavar="DIR", help="Default: figures in the results folder."),
     ] = None,
     cache_dir: Cache = CACHE,
     checkpoint_every: Annotated[
@@ -104,8 +107,8 @@ def run(
     experiment = artifacts.load(artifact)
     request = plan.Request(
         experiment.artifact,
-        tuple(name for name in arms.split(",") if name),
-        tuple(whole(text, "--seeds") for text in seeds.split(",")),
+        names(arms),
+        numbers(seeds, "--seeds"),
         protocol,
         iterations,
         tuple(_switch(text) for text in switches or ()),
@@ -145,7 +148,7 @@ def run(
         first, settings = world.on_main_process(chosen).device, chosen()
         agreed = replace(settings.device, precision=first.precision, kernels=first.kernels)
         settings = replace(settings, device=agreed)
-        out = console() if world.first else Console(quiet=True)
+        out = console() if world.first else console(quiet=True)
         planned = world.on_main_process(lambda: plan.plan(request, settings.device.kind))
         if as_json:
             if world.first:

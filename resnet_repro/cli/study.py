@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from resnet_repro.cli.console import console, print_json, print_rows
-from resnet_repro.cli.options import AsJson, DataRoot, Device
+from resnet_repro.cli.options import AsJson, DataRoot, Device, as_path
 from resnet_repro.records.probes import PROBES
 
 
@@ -16,7 +16,11 @@ def study(
     name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(PROBES)}.")],
     run: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="A recorded run of a CIFAR network; may be repeated."),
+        typer.Option(
+            parser=as_path,
+            metavar="DIR",
+            help="A recorded run of a CIFAR network; may be repeated.",
+        ),
     ] = None,
     data_root: DataRoot = None,
     device: Device = "auto",

@@ -9,13 +9,13 @@ import typer
 
 from resnet_repro import paths
 from resnet_repro.cli.console import console, print_json
-from resnet_repro.cli.options import AsJson
+from resnet_repro.cli.options import AsJson, as_path
 from resnet_repro.sweep import status as overview
 
 
 def verify(
     results_dir: Annotated[
-        Path, typer.Option(metavar="DIR", help="Records to check.")
+        Path, typer.Option(parser=as_path, metavar="DIR", help="Records to check.")
     ] = paths.RECORDED,
     as_json: AsJson = False,
 ) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from resnet_repro import paths
 from resnet_repro.cli.console import console
-from resnet_repro.cli.options import Results
+from resnet_repro.cli.options import Results, as_path
 from resnet_repro.errors import UserError
 from resnet_repro.monitor.snapshot import ending, follow
 from resnet_repro.monitor.terminal import WatchDisplay
@@ -73,7 +73,7 @@ def find(name: str | None, results: Path) -> Path:
             "dataset/arm/protocol/seedK (`status` lists them)"
         )
     runs = dict(store.find_runs(results))
-    for folder in (results / name, Path(name)):
+    for folder in (results / name, as_path(name)):
         if is_file(folder / "spec.json"):
             return folder
     near = difflib.get_close_matches(name, [str(run) for run in runs], n=1, cutoff=0.0)

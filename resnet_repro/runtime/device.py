@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from resnet_repro import kernels as cpu_kernels
+from resnet_repro.environment import from_environment
 from resnet_repro.errors import UserError
 from resnet_repro.records import provenance
 from resnet_repro.records.schema import Execution
@@ -125,7 +126,7 @@ def _readers(device: str) -> int:
     """Processes to read files: on CUDA every core of this process's share, else one."""
     if device != "cuda":
         return 1  # the cores are computing
-    share = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    share = from_environment("LOCAL_WORLD_SIZE", 1)
     return max(1, min(MOST_READERS, (os.cpu_count() or 1) // share))
 
 

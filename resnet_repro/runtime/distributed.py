@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 
+from resnet_repro.environment import from_environment
 from resnet_repro.errors import UserError
 
 T = TypeVar("T")
@@ -91,11 +92,11 @@ def init_distributed(device: str, meeting: datetime.timedelta | None = None) -> 
     others cannot be reached within `meeting` (MEETING unless given) and for devices of another
     kind, and Lost when one of them ends before the run does.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1 or "RANK" not in os.environ:
+    size = from_environment("WORLD_SIZE", 1)
+    if size == 1 or not os.environ.get("RANK"):
         yield SINGLE_PROCESS
         return
-    rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
+    rank, local = from_environment("RANK", 0), from_environment("LOCAL_RANK", 0)
     cuda = device in ("auto", "cuda") and torch.cuda.is_available()
     if device == "mps":
         refusal = UserError(

@@ -106,7 +106,7 @@ def test_killed_at_five_random_moments_it_ends_bit_identical(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_saves_and_leaves_cleanly(
     undisturbed: Path, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -16,7 +16,6 @@ unit of its own; so does this: about 12 of 255 levels along the first eigenvecto
 from __future__ import annotations
 
 import itertools
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ from resnet_repro.data.imagefolder.listing import ImageFolder, ImageSplit
 from resnet_repro.data.imagefolder.statistics import TEST_SIDE, Statistics
 from resnet_repro.data.sampler import epoch_sampler
 from resnet_repro.data.source import statistics_chunks
+from resnet_repro.environment import from_environment
 
 SIDES = (256, 480)  # the shorter side's least and greatest length, for a crop of 224
 PLAIN_BATCH = 256  # images that are tested, or averaged over, at a time
@@ -147,7 +147,7 @@ class ImageFolderLoader:
         self.components = (statistics.eigenvectors * statistics.eigenvalues.sqrt()).double().numpy()
         part = batch_size // world
         ahead = (part + PLAIN_BATCH) * crop * crop * 3  # training goes on ahead of a test
-        check_shared_memory(workers, ahead, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        check_shared_memory(workers, ahead, from_environment("LOCAL_WORLD_SIZE", 1))
         self.part = slice(rank * part, (rank + 1) * part)
         # Always the same memory, so that a step captured as a CUDA graph finds its batch.
         self.images = torch.zeros((part, crop, crop, 3), dtype=torch.uint8, device=device)
