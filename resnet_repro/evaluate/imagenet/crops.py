@@ -6,16 +6,12 @@ code averages instead, rank other classes first now and then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.transforms.v2 import (  # type: ignore[import-untyped, unused-ignore]
-    functional as transforms,
-)
 
 from resnet_repro.data.imagefolder.decode import resize_shorter, scaled_size, to_tensor
 from resnet_repro.errors import UserError
@@ -76,18 +72,23 @@ def cut(image: Image.Image, views: Views) -> list[Tensor]:
 
 
 def center_crop(picture: Tensor, crop: int) -> Tensor:
-    """(3, H, W) -> the (3, crop, crop) in its middle."""
-    middle: Tensor = transforms.center_crop(picture, [crop, crop])
-    return middle
+    """(3, H, W) -> the (3, crop, crop) in its middle, where torchvision's CenterCrop has it."""
+    top, left = (round((side - crop) / 2) for side in picture.shape[1:])
+    return picture[:, top : top + crop, left : left + crop]
 
 
 def ten_crop(picture: Tensor, crop: int) -> Tensor:
     """(3, H, W) -> (10, 3, crop, crop): four corners and centre, then the same of the mirror image.
 
-    torchvision's TenCrop; the 10-crop test of 3.4 and of Table 3.
+    In the order of torchvision's TenCrop; the 10-crop test of 3.4 and of Table 3.
     """
-    crops: Sequence[Tensor] = transforms.ten_crop(picture, [crop, crop])
-    return torch.stack(list(crops))
+    first, last = slice(crop), slice(-crop, None)
+
+    def five(image: Tensor) -> list[Tensor]:
+        corners = [image[:, rows, columns] for rows in (first, last) for columns in (first, last)]
+        return [*corners, center_crop(image, crop)]
+
+    return torch.stack(five(picture) + five(picture.flip(-1)))
 
 
 def crop_scores(model: nn.Module, x: Tensor) -> Tensor:

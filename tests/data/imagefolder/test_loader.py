@@ -361,6 +361,7 @@ class TestStream:
         assert same(stream.train_batch(2), batches[2])
         assert same(stream.train_batch(3), batches[3])
 
+    @pytest.mark.slow  # six processes start
     def test_workers_change_nothing(self, make: Make) -> None:
         alone, helped = make(), make(workers=2)
         for i in (4, 5, 6, 7, 2, 3):

@@ -94,7 +94,7 @@ def test_imagenet_nets_of_basic_blocks_too(name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["plain", "resnet"])
 def test_a_trained_net_keeps_its_errors(kind: str) -> None:
-    trained = train_on_digits(f"{kind}8-w8", iterations=60)
+    trained = train_on_digits(f"{kind}8-w8", iterations=12)
     deeper = deepen(trained.model, ends(trained.model, 4))
     source = trained.trainer.source
     assert single_view_error(deeper, source) == pytest.approx(

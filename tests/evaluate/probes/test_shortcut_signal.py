@@ -20,7 +20,7 @@ def rms(x: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("network", ["resnet14-w8", "resnet14-B-w8", "resnet14-C-w8"])
 def test_it_equals_the_sums_written_plainly(network: str) -> None:
-    trained = train_on_digits(network, iterations=20)
+    trained = train_on_digits(network, iterations=4)
     model, source = trained.model, trained.trainer.source
     found = signal_path(model, source.test_batches())
     x = torch.cat([images for images, _ in source.test_batches()])
@@ -42,7 +42,7 @@ def test_it_equals_the_sums_written_plainly(network: str) -> None:
 
 
 def test_a_plain_net_has_no_shortcut_and_nothing_to_compare_where_shapes_change() -> None:
-    trained = train_on_digits("plain14-w8", iterations=20)
+    trained = train_on_digits("plain14-w8", iterations=4)
     found = signal_path(trained.model, trained.trainer.source.test_batches())
     assert all(s.shortcut == 0 and s.share == 0 and s.residual > 0 for s in found)
     assert [s.kept is None for s in found] == [False, False, True, False, True, False]
@@ -50,7 +50,7 @@ def test_a_plain_net_has_no_shortcut_and_nothing_to_compare_where_shapes_change(
 
 @pytest.mark.parametrize("network", ["resnet8-w8", "plain8-w8"])
 def test_an_identity_keeps_all(network: str) -> None:
-    trained = train_on_digits(network, iterations=20)
+    trained = train_on_digits(network, iterations=4)
     deeper = deepen(trained.model, {"layer1": [0]}).train()
     identity = signal_path(deeper, trained.trainer.source.test_batches())[1]
     assert deeper.training
