@@ -25,7 +25,8 @@ STARTED: list[subprocess.Popen[str]] = []
 def command(folder: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "resnet_repro", "run", "demo", "--arms", ARM),
-        *("--iterations", "100", "--device", "cpu", "--checkpoint-every", "0"),
+        *("--iterations", "100", "--device", "cpu", "--precision", "fp32"),
+        *("--checkpoint-every", "0"),
         *("--results-dir", str(folder / "results"), "--cache-dir", str(folder / "cache")),
     ]
 
