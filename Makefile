@@ -29,7 +29,6 @@ lint: $(VENV)/.ready-dev
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-# Minutes: torch is installed once more.
 wheel: $(VENV)/.ready-dev
 	.ci/wheel $(RUN)
 
