@@ -8,8 +8,8 @@ from typing import Any
 
 from benchmarks.contest import OURS, PEER, USUAL, Row
 from benchmarks.machine import Result
+from resnet_repro.models.names import parse
 from resnet_repro.report.grid import Grid, markdown_grid
-from resnet_repro.report.plots.style import network_label
 
 NETWORKS = ("resnet20", "resnet56", "resnet110")
 EXPECTED = {"cpu": "a CPU", "cuda": "a GPU"}  # a table without one of them says so
@@ -30,7 +30,7 @@ def ratios(above: Row | None, below: Row | None) -> list[float]:
 
 def short(results: Sequence[Result]) -> str:
     """README's: a row a machine, images a second of ours and how many times the usual loop's."""
-    columns = (*SHORT, *(network_label(n) for n in NETWORKS), "measured with")
+    columns = (*SHORT, *(parse(n).label for n in NETWORKS), "measured with")
     rows = []
     for result in results:
         machine, facts = result.machine, result.facts
@@ -77,7 +77,7 @@ def cells(result: Result) -> list[tuple[str, ...]]:
     ours = {r.network: r for r in rows if r.contestant == OURS}
     return [
         (
-            network_label(r.network),
+            parse(r.network).label,
             r.contestant,
             r.note or _spread(r.rates, significant),
             ""

@@ -74,8 +74,7 @@ def describe(
     parsed = parse(name)
     if size is None:
         size = CIFAR_SIZE if isinstance(parsed, CifarName) else IMAGENET_SIZE
-    vgg = not isinstance(parsed, CifarName) and parsed.family == "vgg"
-    smallest = VGG_SMALLEST if vgg else 1
+    smallest = VGG_SMALLEST if parsed.family == "vgg" else 1
     if size < smallest:
         raise UserError(f"{name} on images of {size} pixels: give at least {smallest}")
     in_channels = 3 if in_channels is None else in_channels

@@ -12,6 +12,8 @@ IMAGENET_DEPTHS = (18, 34, 50, 101, 152)
 BOTTLENECK_DEPTHS = (50, 101, 152)
 VGG_DEPTHS = (16, 19)
 
+_WRITTEN = {"plain": "plain", "resnet": "ResNet", "vgg": "VGG"}  # in the paper, by family
+
 # A number has no leading zero, so that a network doesn't get a second name.
 _CIFAR = re.compile(r"(plain|resnet)([1-9][0-9]{0,3})(?:-([ABC]))?(?:-w(0|[1-9][0-9]{0,3}))?")
 _IMAGENET = re.compile(r"(plain|resnet)(18|34|50|101|152)(?:-([ABC]|v1\.5))?|(vgg)(16|19)")
@@ -30,8 +32,22 @@ class CifarName:
     width: int
 
     @property
-    def residual(self) -> bool:
-        return self.shortcut != "none"
+    def plain(self) -> bool:
+        """Whether it is without shortcuts."""
+        return self.shortcut == "none"
+
+    @property
+    def family(self) -> str:
+        """`plain` or `resnet`."""
+        return "plain" if self.plain else "resnet"
+
+    @property
+    def label(self) -> str:
+        """As the paper writes it, with what it leaves as it is: ResNet-20-B, plain-20 (width 8)."""
+        option = "" if self.shortcut in ("none", "A") else f"-{self.shortcut}"
+        said = self.width != CIFAR_WIDTH or self.depth in IMAGENET_DEPTHS
+        width = f" (width {self.width})" if said else ""
+        return f"{_WRITTEN[self.family]}-{self.depth}{option}{width}"
 
 
 @dataclass(frozen=True)
@@ -48,8 +64,16 @@ class ImageNetName:
     stride_in_3x3: bool = False
 
     @property
-    def residual(self) -> bool:
-        return self.shortcut != "none"
+    def plain(self) -> bool:
+        """Whether it is without shortcuts."""
+        return self.shortcut == "none"
+
+    @property
+    def label(self) -> str:
+        """As the paper writes it: plain-34, ResNet-34-A, ResNet-50, VGG-19."""
+        says_option = not self.plain and self.depth not in BOTTLENECK_DEPTHS
+        option = f"-{self.shortcut}" if says_option else "-v1.5" if self.stride_in_3x3 else ""
+        return f"{_WRITTEN[self.family]}-{self.depth}{option}"
 
 
 def parse(name: str) -> CifarName | ImageNetName:

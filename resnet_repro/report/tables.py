@@ -118,8 +118,10 @@ def _spreads(
     """
     found: dict[tuple[str, str, str], Spread | None] = {}
     for row in rows:
+        if row.ours.half_width is None:
+            continue
         key = row.metric, family(row.network), row.protocol
-        if row.ours.half_width is not None and key not in found:
+        if key not in found:
             pooled = row.metric in POOLED
             arm = artifact.arm(row.arm)
             found[key] = spread(frames, arm, row.metric, row.protocol) if pooled else None

@@ -380,7 +380,7 @@ class TestNames:
     def test_cifar(self, name: str, expected: CifarName) -> None:
         assert parse(name) == expected
         assert parse_cifar(name) == expected
-        assert expected.residual == name.startswith("resnet")
+        assert expected.plain != name.startswith("resnet")
 
     @pytest.mark.parametrize(
         ("name", "says"),

@@ -276,7 +276,7 @@ class TestNames:
     )
     def test_read(self, name: str, expected: ImageNetName) -> None:
         assert parse(name) == expected
-        assert expected.residual == name.startswith("resnet")
+        assert expected.plain != name.startswith("resnet")
 
     @pytest.mark.parametrize(
         ("name", "says"),

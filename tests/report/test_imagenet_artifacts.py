@@ -12,6 +12,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from resnet_repro.models.names import BOTTLENECK_DEPTHS, IMAGENET_DEPTHS
 from resnet_repro.paper import artifacts
 from resnet_repro.paper.artifacts import Artifact, Published
 from resnet_repro.paper.published import curve, published_for, seed_std_prior
@@ -459,8 +460,8 @@ def test_digests_follow_evaluations_and_ensembles_and_leave_others_alone(tmp_pat
 
 
 def test_colours_of_imagenet_depths_differ() -> None:
-    depths = style.IMAGENET_DEPTHS
-    assert len({style.colour(f"resnet{d}") for d in depths}) == len(depths)
+    names = [*(f"plain{d}" for d in (18, 34)), *(f"resnet{d}" for d in BOTTLENECK_DEPTHS)]
+    assert len({style.colour(name) for name in names}) == len(IMAGENET_DEPTHS)
     assert style.colour("plain34") == style.colour("resnet34-C")
 
 
@@ -550,6 +551,7 @@ def test_the_results_page_shows_them_all_and_what_is_wanting(tmp_path: Path) -> 
 REPORT = """
 import sys
 from pathlib import Path
+from resnet_repro.models.names import BOTTLENECK_DEPTHS, IMAGENET_DEPTHS
 from resnet_repro.paper import artifacts
 from resnet_repro.report.write import write_report
 paths = write_report([Path(sys.argv[1])], Path(sys.argv[2]), Path(sys.argv[2]),

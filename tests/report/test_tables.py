@@ -308,7 +308,7 @@ def test_other_data_are_not_compared(tmp_path: Path) -> None:
         TABLE6, arms=(Arm("resnet20-45k", "resnet20", dataset="cifar10-45k"),),
         published=(Published("resnet20-45k", "test_error", "table6", "ResNet-20"),), claims=(),
     )  # fmt: skip
-    found = frames(tmp_path, Fake("resnet20-45k", 8.75, dataset="cifar10-45k"))
+    found = frames(tmp_path, Fake("resnet20-45k", 8.75, dataset="cifar10-45k", network="resnet20"))
     assert row_of(other, found, "resnet20-45k", "test_error").ours.verdict == "not comparable"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from resnet_repro.models.names import parse
 from resnet_repro.paper.artifacts import Arm, Artifact
 from resnet_repro.paper.published import seed_std_prior
 from resnet_repro.records.metrics import COUNTED, ERRORS
@@ -18,8 +19,8 @@ POOLED = ("test_error", *ERRORS)
 
 
 def family(network: str) -> str:
-    """`plain`, or `residual`, which every other network that is trained here is."""
-    return "plain" if network.startswith("plain") else "residual"
+    """`plain` or `residual`."""
+    return "plain" if parse(network).plain else "residual"
 
 
 def outcomes(frames: Frames, dataset: str, arm: str, protocol: str, metric: str) -> list[Outcome]:

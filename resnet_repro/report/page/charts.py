@@ -11,10 +11,12 @@ from typing import Any
 
 from matplotlib.colors import to_hex
 
+from resnet_repro.models.names import parse
 from resnet_repro.paper.artifacts import Arm
 from resnet_repro.paper.published import FIGURES, ITERATIONS, curve, curve_name, layer_std
 from resnet_repro.records.metrics import STUDIED
 from resnet_repro.report.load.frames import Frames
+from resnet_repro.report.load.seeds import family
 from resnet_repro.report.page.data import Data
 from resnet_repro.report.page.points import Chart, Tag, bars, empty_chart, values
 from resnet_repro.report.plots.style import RGB, arm_colours, arm_label, colour, palette
@@ -79,9 +81,8 @@ def run_charts(anchor: str, run: dict[str, Any], data: Data) -> list[Chart]:
 
 def _families(arms: Sequence[Arm]) -> list[tuple[str, list[Arm]]]:
     """Plain and residual nets, which the paper draws beside each other."""
-    plain = [arm for arm in arms if arm.network.startswith("plain")]
-    residual = [arm for arm in arms if not arm.network.startswith("plain")]
-    return [(k, found) for k, found in (("plain", plain), ("residual", residual)) if found]
+    found = {kind: [a for a in arms if family(a.network) == kind] for kind in ("plain", "residual")}
+    return [(kind, its) for kind, its in found.items() if its]
 
 
 def _hues(arms: Sequence[Arm]) -> dict[str, str]:
@@ -97,7 +98,7 @@ def _arm_tags(arms: Sequence[Arm]) -> list[Tag]:
 def _depth_tag(arm: Arm) -> Tag:
     """As in Fig. 7: plain nets dashed, residual nets solid, a depth in one colour."""
     tag = {"name": arm_label(arm), "colour": to_hex(colour(arm.network))}
-    return tag | ({"dash": "dashed"} if arm.network.startswith("plain") else {})
+    return tag | ({"dash": "dashed"} if parse(arm.network).plain else {})
 
 
 def _stage_tags(stages: Iterable[str]) -> list[Tag]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 
+from resnet_repro.models.names import parse
 from resnet_repro.report.page.layers import Layer, Network
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -107,7 +108,7 @@ def _column(
             if layer.block >= 0:
                 stage = layer.name.split(".")[0]
                 places.setdefault((stage, layer.block), []).append(y + i * ROW)
-    if net.name.startswith("resnet"):
+    if not parse(net.name).plain:
         parts += [_arc(net, key, ys) for key, ys in places.items()]
     return "".join([*parts, "</svg>"])
 
@@ -149,8 +150,7 @@ def _arc(net: Network, key: tuple[str, int], ys: list[int]) -> str:
 
 def _title(network: str) -> str:
     """The paper's name of a drawn network."""
-    kind = {"v": "VGG-", "p": "plain-", "r": "ResNet-"}[network[0]]
-    return kind + "".join(c for c in network.split("-")[0] if c.isdigit())
+    return parse(network).label.removesuffix("-A")
 
 
 # --- Figs 2 and 5
@@ -236,7 +236,7 @@ def strip(net: Network) -> str:
         words = f"{stage.name}: {stage.words}; output {shape_text(stage.output)}; "
         words += f"{stage.parameters:,} parameters; {stage.multiply_adds:,} multiply-adds"
         parts.append(f'<path class="{name}" d="{ticks}"><title>{escape(words)}</title></path>')
-    if net.name.startswith("resnet"):
+    if not parse(net.name).plain:
         pairs = [i for i in range(len(kinds) - 1) if kinds[i][1] >= 0 and kinds[i] == kinds[i + 1]]
         arcs = "".join(f"M{_x(i) + 1} {_y(i) + 10}q6 -10 12 0" for i in pairs if _y(i) == _y(i + 1))
         parts.append(f'<path class="shortcut" d="{arcs}"/>')

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resnet_repro.errors import UserError
+from resnet_repro.models.names import parse
 from resnet_repro.records.counts import read_count
 
 Shape = tuple[int, ...]  # (C, H, W), or (classes,)
@@ -105,7 +106,8 @@ def read_network(path: Path) -> Network:
 
 def _layers(path: Path, stage: str, words: str, before: Shape, after: Shape) -> list[Layer]:
     """The layers of one stage, from its words and the shapes around it."""
-    vgg = path.stem.startswith("vgg")  # its convolutions have biases; the others' are normalised
+    # Its convolutions have biases; the others' are normalised.
+    vgg = parse(path.stem).family == "vgg"
     layers: list[Layer] = []
     shape, blocks = before, []  # blocks: (input channels, output shape) of each
     # A pool behind convolutions halves what they leave; else a stage's first layer has.

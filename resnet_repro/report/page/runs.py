@@ -10,10 +10,10 @@ from typing import Any
 
 from msgspec.structs import asdict
 
+from resnet_repro.models.names import parse
 from resnet_repro.records import store
 from resnet_repro.records.evaluations import find_evaluations, read_evaluation
 from resnet_repro.report.page.sections import run_anchor
-from resnet_repro.report.plots.style import network_label
 
 TOLD = ("spec.json", "execution.json", "result.json")  # not in a result's list of files
 
@@ -80,7 +80,7 @@ def read_run(record: store.Record, page: Path) -> Run:
     error = record.result.test_error
     return Run(
         anchor=anchor,
-        title=network_label(record.spec.network),
+        title=parse(record.spec.network).label,
         arm=record.run.arm,
         dataset=record.run.dataset,
         protocol=record.run.protocol,

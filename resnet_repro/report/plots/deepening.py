@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from resnet_repro.models.names import parse
 from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.report.load.view import View
 from resnet_repro.report.plots.probes import look, studied, studied_caption
@@ -50,7 +51,7 @@ def draw_identity(found: Sequence[Deepened], title: str, text: str) -> Figure:
     identities make it deeper. Grey: the trained nets, from depth to depth. text: the small print
     below.
     """
-    plain = [one for one in found if one.network.startswith("plain")]
+    plain = [one for one in found if parse(one.network).plain]
     families = {"plain nets": plain, "residual nets": [one for one in found if one not in plain]}
     shown = {name: nets for name, nets in families.items() if nets}
     depths = sorted({depth for one in found for depth in one.depths})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
+from resnet_repro.models.names import parse
 from resnet_repro.paper.published import PublishedValue, published_for
 from resnet_repro.report.load.seeds import outcomes, spread
 from resnet_repro.report.load.view import View
@@ -69,9 +69,8 @@ def _point(view: View, name: str) -> _Point:
     found = outcomes(view.frames, arm.dataset, name, view.protocol, "test_error")
     ours = summarise(found)
     s = spread(view.frames, arm, "test_error", view.protocol)
-    digits = re.search(r"\d+", arm.network)
     return _Point(
-        depth=int(digits[0]) if digits else 0,
+        depth=parse(arm.network).depth,
         parameters=published_for(keys["params"])[0].value,
         published=published_for(keys["test_error"])[0],
         seeds=tuple(o.value for o in found if o.value is not None and not o.diverged),

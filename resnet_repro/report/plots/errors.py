@@ -8,13 +8,13 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from resnet_repro.models.names import parse
 from resnet_repro.records.metrics import METRICS
 from resnet_repro.report.load.seeds import outcomes
 from resnet_repro.report.load.view import View
 from resnet_repro.report.notes import ensemble_caption
 from resnet_repro.report.plots.style import (
     finish,
-    network_label,
     new_figure,
     palette,
     style,
@@ -59,7 +59,7 @@ def errors_by_network(view: View, errors: Sequence[str]) -> Figure:
 def _names(row: Row) -> tuple[str, str]:
     """The line of the published value and that of ours: one for a network, two for an ensemble."""
     if row.network:
-        return (network_label(row.network),) * 2
+        return (parse(row.network).label,) * 2
     published = row.published.row if row.published else row.arm
     return published, published if row.quoted or row.ours.mean is None else row.arm
 

@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from resnet_repro.models.names import parse
 from resnet_repro.paper.artifacts import Arm
 from resnet_repro.records.schema import STAGES
 from resnet_repro.report.load.view import View
 from resnet_repro.report.plots.style import (
     finish,
-    network_label,
     new_figure,
     palette,
     style,
@@ -45,7 +45,7 @@ def gradient_norms(view: View, panels: Sequence[tuple[str, Sequence[str]]]) -> F
             ax.set_xlim(0, None)
             ax.legend(
                 handles=[
-                    Line2D([], [], color="0.2", ls=d, lw=w, label=network_label(arm.network))
+                    Line2D([], [], color="0.2", ls=d, lw=w, label=parse(arm.network).label)
                     for arm, (d, w) in zip(arms, LOOKS, strict=False)
                 ],
                 title=title,

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from resnet_repro.models.names import parse
 from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.report.load.view import View
 from resnet_repro.report.plots.probes import key, line, look, studied, studied_caption
@@ -87,7 +88,7 @@ def _draw_line(ax: Axes, network: str, x: Sequence[int], y: Sequence[float]) -> 
 def _draw_several(ax: Axes, one: Lesioned) -> None:
     numbers = range(1, len(one.random) + 1)
     _draw_line(ax, one.network, numbers, [statistics.fmean(draws) for draws in one.random])
-    aside = 0.12 if one.network.startswith("plain") else -0.12  # or the dots would hide each other
+    aside = 0.12 if parse(one.network).plain else -0.12  # or the dots would hide each other
     for number, draws in zip(numbers, one.random, strict=True):
         dots = [number + aside] * len(draws)
         ax.plot(dots, draws, ls="", marker=".", ms=3, color=colour(one.network))

@@ -7,10 +7,11 @@ from typing import Any
 from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 
+from resnet_repro.models.names import parse
 from resnet_repro.paper.artifacts import Arm
 from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.report.load.view import View
-from resnet_repro.report.plots.style import arm_label, colour, network_label, view_caption
+from resnet_repro.report.plots.style import arm_label, colour, view_caption
 
 
 def studied(view: View, name: str) -> list[tuple[Arm, Evaluation]]:
@@ -36,16 +37,16 @@ def studied_caption(view: View, name: str, *extra: str) -> str:
 
 def look(network: str) -> dict[str, Any]:
     """A network's line and markers: colour by depth, open and dashed for plain nets."""
-    plain = network.startswith("plain")
+    plain = parse(network).plain
     face = "white" if plain else colour(network)
     return {**line(network), "lw": 1.5, "marker": "o" if plain else "s", "ms": 5, "mfc": face}
 
 
 def line(network: str) -> dict[str, Any]:
     """Its line alone."""
-    return {"color": colour(network), "ls": "--" if network.startswith("plain") else "-"}
+    return {"color": colour(network), "ls": "--" if parse(network).plain else "-"}
 
 
 def key(network: str) -> Artist:
     """Its entry in a legend."""
-    return Line2D([], [], label=network_label(network), **look(network))
+    return Line2D([], [], label=parse(network).label, **look(network))

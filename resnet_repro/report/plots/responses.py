@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from resnet_repro.models.names import parse
 from resnet_repro.paper.published import curve_name, layer_std
 from resnet_repro.report.load.view import View
-from resnet_repro.report.plots.style import DPI, colour, finish, network_label, style, view_caption
+from resnet_repro.report.plots.style import DPI, colour, finish, style, view_caption
 
 PALE = 0.45  # the paper's curves; five grey ones could not be told apart
 Order = Literal["original", "sorted"]
@@ -40,11 +41,11 @@ def layer_responses(view: View) -> Figure:
 
 
 def _key(network: str) -> Line2D:
-    return Line2D([], [], color=colour(network), ls=_dash(network), label=network_label(network))
+    return Line2D([], [], color=colour(network), ls=_dash(network), label=parse(network).label)
 
 
 def _dash(network: str) -> str:
-    return "--" if network.startswith("plain") else "-"
+    return "--" if parse(network).plain else "-"
 
 
 def _draw(ax: Axes, view: View, order: Order) -> None:

@@ -8,7 +8,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from resnet_repro.models.names import parse_cifar
+from resnet_repro.models.names import parse
 from resnet_repro.paper.artifacts import Arm
 from resnet_repro.paper.published import published_for
 from resnet_repro.report.load.seeds import outcomes, spread
@@ -29,8 +29,7 @@ def errors_by_option(view: View) -> Figure:
     shown, and the paper's own runs under its protocol; none where no spread is known.
     """
     depths = [
-        list(arms)
-        for _, arms in groupby(view.artifact.arms, lambda a: parse_cifar(a.network).depth)
+        list(arms) for _, arms in groupby(view.artifact.arms, lambda a: parse(a.network).depth)
     ]
     with style():
         figure, axes = new_figure(1.0 + 3.2 * len(depths), 4.2, len(depths))
@@ -39,10 +38,10 @@ def errors_by_option(view: View) -> Figure:
             drawn = [_draw(ax, view, arm, x) for x, arm in enumerate(arms)]
             if not any(drawn):
                 ax.set_yticks([])  # nothing recorded, so no scale
-            ax.set_xticks(range(len(arms)), [parse_cifar(arm.network).shortcut for arm in arms])
+            ax.set_xticks(range(len(arms)), [parse(arm.network).shortcut for arm in arms])
             ax.set_xlim(-0.6, len(arms) - 0.4)
             ax.set_xlabel("shortcut option")
-            ax.set_title(f"{parse_cifar(arms[0].network).depth} layers")
+            ax.set_title(f"{parse(arms[0].network).depth} layers")
             ax.margins(y=0.25)
         named: dict[str, Artist] = {}
         for ax in axes:

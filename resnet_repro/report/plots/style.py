@@ -27,6 +27,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from resnet_repro.errors import UserError
+from resnet_repro.models.names import IMAGENET_DEPTHS, parse
 from resnet_repro.paper.artifacts import Arm
 from resnet_repro.records.files import write_atomic
 from resnet_repro.records.metrics import ERRORS
@@ -71,7 +72,6 @@ COLOURS = (
 )
 
 DEPTHS = (20, 32, 44, 56, 110, 1202)  # a depth has one colour in every figure
-IMAGENET_DEPTHS = (18, 34, 50, 101, 152)  # never drawn beside the others, so theirs are the same
 _FAINT = ("#ece133", "#fbafe4")  # too light for a line on white
 
 # Of a run, what a figure may show; where and when it was computed changes no picture.
@@ -113,22 +113,11 @@ def palette() -> tuple[RGB, ...]:
 
 def colour(network: str) -> RGB:
     """A network's colour, by its depth."""
-    match = re.match(r"(?:plain|resnet)(\d+)", network)
-    depth = int(match[1]) if match else 0
+    depth = parse(network).depth
     colours = palette()
-    if depth in IMAGENET_DEPTHS:
+    if depth in IMAGENET_DEPTHS:  # never drawn beside the others, so theirs are the same
         return colours[(0, 3, 2, 4, 5)[IMAGENET_DEPTHS.index(depth)]]
     return colours[DEPTHS.index(depth) if depth in DEPTHS else 6 + depth % (len(colours) - 6)]
-
-
-def network_label(network: str) -> str:
-    """A network's name as the paper writes it: plain-20, ResNet-56, ResNet-56 (width 8)."""
-    match = re.fullmatch(r"(plain|resnet)(\d+)(-[ABC])?(?:-w(\d+))?", network)
-    if not match:
-        return network
-    kind = "plain" if match[1] == "plain" else "ResNet"
-    width = f" (width {match[4]})" if match[4] else ""
-    return f"{kind}-{match[2]}{match[3] or ''}{width}"
 
 
 def arm_label(arm: Arm) -> str:
@@ -136,7 +125,7 @@ def arm_label(arm: Arm) -> str:
 
     The arm resnet110-nowarmup of resnet110: ResNet-110 (nowarmup).
     """
-    label, rest = network_label(arm.network), arm.name.removeprefix(arm.network).strip("-")
+    label, rest = parse(arm.network).label, arm.name.removeprefix(arm.network).strip("-")
     return f"{label} ({rest})" if rest and arm.changes else label
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from resnet_repro.models.names import parse
 from resnet_repro.paper.artifacts import Published
 from resnet_repro.paper.other_reproductions import load_reproductions
 from resnet_repro.paper.published import CIFAR_ITERATIONS, curve_name, published_for
@@ -69,11 +70,12 @@ def reported(frames: Frames) -> list[Reported]:
 
 def _order(arm: str) -> tuple[bool, int]:
     """Residual nets first, as in Table 6, by depth."""
-    return arm.startswith("plain"), int(arm.removeprefix("plain").removeprefix("resnet"))
+    network = parse(arm)
+    return network.plain, network.depth
 
 
 def _paper(arm: str) -> Reported:
-    source = "fig6" if arm.startswith("plain") else "table6"
+    source = "fig6" if parse(arm).plain else "table6"
     value = published_for(Published(arm, "test_error", source, str(curve_name(arm))))[0]
     return Reported(
         arm,

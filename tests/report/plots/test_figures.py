@@ -235,19 +235,6 @@ def test_colours_go_by_depth() -> None:
     assert len({style.colour(f"resnet{d}") for d in style.DEPTHS}) == len(style.DEPTHS)
 
 
-@pytest.mark.parametrize(
-    ("network", "label"),
-    [
-        ("plain20", "plain-20"),
-        ("resnet56-w8", "ResNet-56 (width 8)"),
-        ("resnet20-B", "ResNet-20-B"),
-        ("other", "other"),
-    ],
-)
-def test_networks_are_called_as_in_the_paper(network: str, label: str) -> None:
-    assert style.network_label(network) == label
-
-
 # Files
 
 
