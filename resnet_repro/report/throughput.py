@@ -9,8 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from resnet_repro.models.names import CifarName, parse
-from resnet_repro.records.counts import multiply_adds
+from resnet_repro.models.cost import seconds_per_work, typical_pace, work_per_image
 from resnet_repro.report.grid import Grid
 from resnet_repro.report.load.frames import LABELS, Frames
 
@@ -18,12 +17,13 @@ from resnet_repro.report.load.frames import LABELS, Frames
 def pace(frames: Frames) -> Grid:
     """Images per second of each finished run and the hours its training takes at that pace.
 
-    The median over the rows of its record, tests left out: a machine that did other things
-    for a while, or a run that was interrupted, does not move it.
+    By the median row of its record, tests left out.
     """
     rows = []
     for run, timing in _timed(frames):
-        rate = float(timing["images_per_second"].median())
+        rate = typical_pace(timing["images_per_second"])
+        if rate is None:
+            continue
         images = float((timing["images_per_second"] * timing["seconds"]).sum())
         hours = images / rate / 3600
         rows.append(
@@ -53,12 +53,13 @@ def seconds_per_image(
     """
     found: dict[str, list[float]] = {}
     for run, timing in _timed(frames):
-        rate = float(timing["images_per_second"].median())
+        if run["dataset"] != dataset:
+            continue
         pixels = None if math.isnan(run["crop"]) else int(run["crop"])
-        work = _work(str(run["network"]), pixels) if run["dataset"] == dataset else None
-        if rate > 0 and work is not None:
-            found.setdefault(_machine(run), []).append(1 / (rate * work))
-    work = _work(network, crop)
+        unit = seconds_per_work(str(run["network"]), pixels, timing["images_per_second"])
+        if unit is not None:
+            found.setdefault(_machine(run), []).append(unit)
+    work = work_per_image(network, crop)
     if work is None:
         return {}
     return {name: work * statistics.median(units) for name, units in sorted(found.items())}
@@ -74,14 +75,3 @@ def _timed(frames: Frames) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
 
 def _machine(run: dict[str, Any]) -> str:
     return f"{run['device_name']}, {run['precision']}"
-
-
-def _work(network: str, crop: int | None) -> float | None:
-    """Of one image, up to a factor that depends on its kind; None for a network not counted.
-
-    Every stage of a CIFAR net does the same work, so there it is depth times width squared.
-    """
-    parsed = parse(network)
-    if isinstance(parsed, CifarName):
-        return float(parsed.depth * parsed.width**2)
-    return multiply_adds(network, crop)

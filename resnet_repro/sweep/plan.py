@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from resnet_repro.commands import run_command
 from resnet_repro.errors import UserError
+from resnet_repro.models.cost import seconds_per_work, work_per_image
 from resnet_repro.models.names import CifarName, parse
 from resnet_repro.paper.artifacts import Arm, Artifact
 from resnet_repro.paths import LOCAL, RECORDED
 from resnet_repro.records import schema, store
-from resnet_repro.records.counts import multiply_adds
 from resnet_repro.records.datasets import DATASETS, Facts
 from resnet_repro.records.state import run_state
 from resnet_repro.sweep.launcher import Emit, in_turn, side_by_side
@@ -129,11 +129,11 @@ def _state(run: Planned, request: Request, digest: str | None, rates: dict[str, 
     left = run.recipe.iterations - found.iteration
     rate = rates.get(_kind(run.arm.network, run.arm.dataset))
     crop = run.recipe.crop if isinstance(run.recipe, ImageRecipe) else None
-    cost = _cost(run.arm.network, crop)
-    if rate is None or cost is None:
+    work = work_per_image(run.arm.network, crop)
+    if rate is None or work is None:
         return run
     images = left * run.recipe.batch_size + _tested(run, left)
-    return dataclasses.replace(run, seconds=rate * cost * images)
+    return dataclasses.replace(run, seconds=rate * work * images)
 
 
 def _tested(run: Planned, left: int) -> float:
@@ -161,21 +161,13 @@ def make_spec(run: Planned, digest: str) -> schema.Spec:
     )
 
 
-def _cost(network: str, crop: int | None) -> float | None:
-    """Work an image, up to a factor; None for an ImageNet network that was never counted."""
-    parsed = parse(network)
-    if isinstance(parsed, CifarName):
-        return float(parsed.depth * parsed.width**2)  # every stage does the same work
-    return multiply_adds(network, crop)
-
-
 def _kind(network: str, dataset: str) -> str:
     """Whose measured pace tells something of such a run's."""
     return dataset if isinstance(parse(network), CifarName) else "photographs"
 
 
 def _measured_rates(folders: list[Path], device_kind: str) -> dict[str, float]:
-    """Seconds of one device per unit of cost, by kind, from the finished runs on such devices."""
+    """Seconds of one device per unit of work, by kind, from the finished runs on such devices."""
     seen: dict[str, list[float]] = {}
     for folder in dict.fromkeys(folders):
         for run, path in store.find_runs(folder):
@@ -184,15 +176,13 @@ def _measured_rates(folders: list[Path], device_kind: str) -> dict[str, float]:
             try:
                 record = store.read_record(run, path)
                 rows = store.read_table(path / "timing.csv", schema.TIMING)
-                # The median row: a run that was held up for a while says nothing by it.
-                pace = statistics.median(float(row["images_per_second"]) for row in rows)
-                unit = _cost(record.spec.network, record.recipe.crop)
+                pace = [float(row["images_per_second"]) for row in rows]
+                seconds = seconds_per_work(record.spec.network, record.recipe.crop, pace)
             except (UserError, ValueError):
                 continue  # `verify` names it; an estimate does without
-            if record.execution.device == device_kind and 0 < pace < math.inf and unit:
+            if record.execution.device == device_kind and seconds:
                 kind = _kind(record.spec.network, record.spec.dataset)
-                rate = record.execution.world_size / (pace * unit)
-                seen.setdefault(kind, []).append(rate)
+                seen.setdefault(kind, []).append(record.execution.world_size * seconds)
     return {kind: statistics.median(found) for kind, found in seen.items()}
 
 
