@@ -39,6 +39,7 @@ IMAGENET_BATCH = 256  # section 3.4
 ITERATIONS = {"cifar10": CIFAR_ITERATIONS, "imagenet": IMAGENET_ITERATIONS}
 BATCHES = {"cifar10": CIFAR_BATCH, "imagenet": IMAGENET_BATCH}
 
+PAPER_PROTOCOL = "paper"  # of all its training, in the suite's words
 TEST_SERVER = "test server"  # a split whose labels nobody but its server has
 
 _DATASETS = {"CIFAR-10": "cifar10", "ImageNet": "imagenet"}  # the paper's name -> ours
@@ -57,7 +58,7 @@ class PublishedValue:
     decimals: int  # printed
     unit: str  # %, 1e6, 1e9 multiply-adds
     dataset: str
-    protocol: str  # how it was trained, in the suite's words: always the complete `paper`
+    protocol: str  # how it was trained: always PAPER_PROTOCOL
     test_protocol: str  # how it was tested: single view, 10-crop
     statistic: str  # single, best, mean, std, exact
     n: int  # runs it stands for
@@ -96,7 +97,7 @@ def _value(row: dict[str, str], std: float | None) -> PublishedValue:
         decimals=len(digits.partition(".")[2]),
         unit=row["unit"],
         dataset=_DATASETS.get(row["dataset"], row["dataset"]),
-        protocol="paper",
+        protocol=PAPER_PROTOCOL,
         test_protocol=row["protocol"],
         statistic=row["statistic"],
         n=int(row["n_runs"] or 1),
@@ -159,7 +160,7 @@ def _read_off(key: Published) -> PublishedValue:
         decimals=2,
         unit="%",
         dataset=dataset,
-        protocol="paper",
+        protocol=PAPER_PROTOCOL,
         test_protocol="centre crop" if key.source == "fig4" else "single view",
         statistic="single",
         n=1,

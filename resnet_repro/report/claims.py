@@ -23,13 +23,13 @@ from resnet_repro.report.statistics import (
 )
 from resnet_repro.report.verdicts.claims import (
     ClaimResult,
+    Curves,
     claim_counted,
     claim_higher,
     claim_near,
     claim_throughout,
 )
 from resnet_repro.report.verdicts.curves import (
-    Curves,
     Key,
     Run,
     mean_of,
@@ -168,6 +168,8 @@ def _judge(
     if never:  # a warm-up that went on to the end of training
         result = ClaimResult("fails", n, detail=f"never in {never}", exact=True)
         return dataclasses.replace(row, result=result)
+    a: Curves
+    b: Curves
     if claim.scope == "final":
         a, b = ([[v] for v in side.values(claim.metric)] for side in (higher, lower))
         result = _final(claim, protocol, frames, higher, lower)

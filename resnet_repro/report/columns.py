@@ -14,7 +14,7 @@ from resnet_repro.paper.published import PublishedValue
 from resnet_repro.records.metrics import COUNTED, METRICS, metric_words
 from resnet_repro.report.claims import ClaimRow
 from resnet_repro.report.grid import Grid
-from resnet_repro.report.tables import Row, SideBySide
+from resnet_repro.report.tables import ResultRow, SideBySide
 from resnet_repro.report.verdicts.rule import Comparison
 
 Cell = str | int | float | bool | None
@@ -100,7 +100,7 @@ def difference_text(difference: float | None, half_width: float | None) -> str:
     return text if half_width is None else f"{text} ± {half_width:.2f}"
 
 
-def best_text(row: Row) -> str:
+def best_text(row: ResultRow) -> str:
     """The best of our seeds beside the best the paper prints, where it prints one."""
     value = row.published_best
     if value is None:
@@ -111,7 +111,7 @@ def best_text(row: Row) -> str:
     return f"{row.ours.best:.2f} of {row.ours.n}; {published}"
 
 
-def _recorded(row: Row) -> Cell:
+def _recorded(row: ResultRow) -> Cell:
     if row.metric in COUNTED and row.ours.mean is not None:
         return int(row.ours.mean)
     return short(row.ours.mean)
@@ -126,7 +126,7 @@ def _seeds(seeds: Sequence[int]) -> str | None:
     return " ".join(str(s) for s in seeds) or None
 
 
-RESULTS: tuple[Column[Row], ...] = (
+RESULTS: tuple[Column[ResultRow], ...] = (
     Column("arm", lambda r: r.arm, "arm"),
     Column("network", lambda r: r.network or None),
     Column("dataset", lambda r: r.dataset),
@@ -196,7 +196,9 @@ RESULTS: tuple[Column[Row], ...] = (
 )
 
 
-def _of(side: Callable[[SideBySide], Row], column: Column[Row], yours: bool) -> Column[SideBySide]:
+def _of(
+    side: Callable[[SideBySide], ResultRow], column: Column[ResultRow], yours: bool
+) -> Column[SideBySide]:
     """A column of either side, named `yours` where it is the user's own."""
     key, title = column.key, column.title if column.compared or not column.ours else ""
     if yours:

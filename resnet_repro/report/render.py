@@ -1,9 +1,15 @@
-"""An artifact's table as Markdown and LaTeX. One input gives one output, byte for byte."""
+"""An artifact's table as text: Markdown, LaTeX, CSV. One input gives one output, byte for byte."""
 
 from __future__ import annotations
 
+import csv
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
 from resnet_repro.records.metrics import metric_words
-from resnet_repro.report.columns import CLAIMS, RESULTS, text_grid
+from resnet_repro.report.columns import CLAIMS, RESULTS, Cell, short, text_grid
 from resnet_repro.report.grid import latex_grid, markdown_grid
 from resnet_repro.report.notes import degrees_text
 from resnet_repro.report.tables import Table
@@ -49,3 +55,34 @@ def latex(table: Table) -> str:
     """The artifact's table for a document that loads booktabs."""
     caption = f"{table.artifact.title}. {table.caption} {joint_text(table.joint)}".strip()
     return latex_grid(text_grid(RESULTS, table.rows), caption, f"tab:{table.artifact.name}")
+
+
+def joint_json(joint: Joint | None) -> dict[str, Any] | None:
+    """A table's joint test as plain values; None without one."""
+    if joint is None:
+        return None
+    families = [
+        {
+            "family": test.family,
+            "arms": test.arms,
+            "df": test.df,
+            "f": short(test.f) if math.isfinite(test.f) else None,
+            "p": short(test.p),
+        }
+        for test in joint.families
+    ]
+    return {
+        "metric": joint.metric,
+        "families": families,
+        "p": short(joint.p),
+        "verdict": joint.verdict,
+    }
+
+
+def csv_text(rows: Sequence[dict[str, Cell]]) -> str:
+    """Plain values as CSV; what is not there is an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

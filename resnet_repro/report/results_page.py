@@ -14,6 +14,7 @@ from typing import Any
 
 from resnet_repro.paper import artifacts
 from resnet_repro.paper.artifacts import Artifact
+from resnet_repro.paper.published import PAPER_PROTOCOL
 from resnet_repro.records.evaluations import DENSE
 from resnet_repro.records.metrics import COUNTED
 from resnet_repro.records.schema import RunId
@@ -38,16 +39,15 @@ from resnet_repro.report.sections.other_reproductions import (
     reproductions_grid,
 )
 from resnet_repro.report.sections.short_vs_full import (
-    FULL,
     QUARTER,
     agreement,
     prediction_grid,
     predictions,
 )
-from resnet_repro.report.tables import Row, Table, table
+from resnet_repro.report.tables import ResultRow, Table, table
 from resnet_repro.report.todo import (
+    KEPT_PROTOCOLS,
     NOT_MEASURED,
-    PROTOCOLS,
     missing_evaluations,
     missing_grid,
     missing_runs,
@@ -62,7 +62,7 @@ nobody has run yet is listed [at the end](#missing), with the command and the ho
 """
 
 Runs = Sequence[dict[str, Any]]
-Link = Callable[[Path], str]
+LinkTo = Callable[[Path], str]
 
 
 def results_page(
@@ -74,7 +74,7 @@ def results_page(
         return Path(os.path.relpath(target.resolve(), path.parent.resolve())).as_posix()
 
     found = [artifacts.load(name).artifact for name in artifacts.names()]
-    shown = [a for a in found if a.protocol in PROTOCOLS or _recorded(a, frames)]
+    shown = [a for a in found if a.protocol in KEPT_PROTOCOLS or _recorded(a, frames)]
     lines = "".join(f"- [{a.title}](#{heading_anchor(a.title)})\n" for a in shown)
     parts = [HEAD, f"{lines}- [{TITLE}](#{heading_anchor(TITLE)})\n"]
     for artifact in shown:
@@ -93,7 +93,7 @@ def heading_anchor(title: str) -> str:
 
 
 def _section(
-    found: Table, results_dirs: Sequence[Path], frames: Frames, figures_dir: Path, link: Link
+    found: Table, results_dirs: Sequence[Path], frames: Frames, figures_dir: Path, link: LinkTo
 ) -> list[str]:
     artifact = found.artifact
     parts = [
@@ -134,7 +134,7 @@ def _folder(runs: Runs) -> Path | None:
 
 
 def _of_row(
-    row: Row, artifact: Artifact, results_dirs: Sequence[Path], frames: Frames
+    row: ResultRow, artifact: Artifact, results_dirs: Sequence[Path], frames: Frames
 ) -> Path | None:
     """Where a row's numbers come from; None for those of other work."""
     if row.quoted:
@@ -149,7 +149,7 @@ def _of_row(
     return _folder(runs)
 
 
-def _leading(cell: str, target: Path | None, link: Link) -> str:
+def _leading(cell: str, target: Path | None, link: LinkTo) -> str:
     """The cell as a link to where its number comes from; as it is without either."""
     return f"[{cell}]({link(target)})" if cell and target is not None else cell
 
@@ -157,9 +157,9 @@ def _leading(cell: str, target: Path | None, link: Link) -> str:
 def _linked(
     cells: Grid,
     columns: Sequence[str],
-    rows: Sequence[Row],
+    rows: Sequence[ResultRow],
     targets: Sequence[Path | None],
-    link: Link,
+    link: LinkTo,
 ) -> Grid:
     """The grid with the cells of those columns leading to each row's target.
 
@@ -177,7 +177,7 @@ def _linked(
     return replace(cells, rows=tuple(lines))
 
 
-def _claims(claims: Sequence[ClaimRow], artifact: Artifact, frames: Frames, link: Link) -> Grid:
+def _claims(claims: Sequence[ClaimRow], artifact: Artifact, frames: Frames, link: LinkTo) -> Grid:
     """The claims' grid; either side that is an arm leads to its own runs."""
     cells = text_grid(CLAIMS, claims)
     lines = []
@@ -198,7 +198,7 @@ def _claims(claims: Sequence[ClaimRow], artifact: Artifact, frames: Frames, link
     return replace(cells, rows=tuple(lines))
 
 
-def _copies(frames: Frames, link: Link) -> list[str]:
+def _copies(frames: Frames, link: LinkTo) -> list[str]:
     rows = reported(frames)
     cells = reproductions_grid(rows)
     lines = [
@@ -208,7 +208,9 @@ def _copies(frames: Frames, link: Link) -> list[str]:
     return [f"## {TITLE}\n", text, f"{NOTE}\n"]
 
 
-def _copy_line(row: Reported, line: tuple[str, ...], frames: Frames, link: Link) -> tuple[str, ...]:
+def _copy_line(
+    row: Reported, line: tuple[str, ...], frames: Frames, link: LinkTo
+) -> tuple[str, ...]:
     """Our number leads to its records, a copy's source to its repository."""
     new = list(line)
     folder = _folder(frames.runs_of("cifar10", row.arm, row.protocol)) if row.protocol else None
@@ -218,7 +220,7 @@ def _copy_line(row: Reported, line: tuple[str, ...], frames: Frames, link: Link)
     return tuple(new)
 
 
-def _prediction(frames: Frames, link: Link) -> list[str]:
+def _prediction(frames: Frames, link: LinkTo) -> list[str]:
     rows = predictions(frames)
     parts = ["## How well `quarter` predicts `paper`\n"]
     if rows:
@@ -226,7 +228,7 @@ def _prediction(frames: Frames, link: Link) -> list[str]:
         lines = []
         for row, line in zip(rows, cells.rows, strict=True):
             new = list(line)
-            for i, protocol in ((1, QUARTER), (2, FULL)):
+            for i, protocol in ((1, QUARTER), (2, PAPER_PROTOCOL)):
                 folder = _folder(frames.runs_of(row.dataset, row.arm, protocol))
                 new[i] = _leading(line[i], folder, link)
             lines.append(tuple(new))
@@ -234,7 +236,7 @@ def _prediction(frames: Frames, link: Link) -> list[str]:
     return [*parts, f"{agreement(rows)}\n"]
 
 
-def _first_rows(frames: Frames, link: Link) -> list[str]:
+def _first_rows(frames: Frames, link: LinkTo) -> list[str]:
     rows = first_rows(frames)
     if not rows:
         return []
@@ -244,7 +246,7 @@ def _first_rows(frames: Frames, link: Link) -> list[str]:
     for row, line in zip(found, cells.rows, strict=True):
         new = list(line)
         if row.ours:
-            folder = _folder(frames.runs_of("cifar10", row.arm, FULL))
+            folder = _folder(frames.runs_of("cifar10", row.arm, PAPER_PROTOCOL))
             new[1:3] = [_leading(cell, folder, link) for cell in row.cells]
         elif row.url:
             new[4] = f"[{row.source}]({row.url})"

@@ -13,8 +13,7 @@ from resnet_repro.paper.published import PublishedValue, published_for, table_va
 from resnet_repro.records.metrics import COUNTED, ERRORS, METRICS
 from resnet_repro.report.claims import ClaimRow, claim_rows
 from resnet_repro.report.load.frames import Frames, sort_protocols
-from resnet_repro.report.load.seeds import POOLED, counts, family, spread
-from resnet_repro.report.load.seeds import outcomes as outcomes
+from resnet_repro.report.load.seeds import POOLED, counts, family, outcomes, spread
 from resnet_repro.report.load.view import arms_shown
 from resnet_repro.report.notes import (
     caption,
@@ -38,7 +37,7 @@ ENSEMBLE = "ensemble"  # stands for one that was not evaluated yet
 
 
 @dataclass(frozen=True)
-class Row:
+class ResultRow:
     """An arm's metric under one protocol. Errors in %, parameters and multiply-adds as counted.
 
     A quoted row is a number the paper took from other work, shown for comparison only.
@@ -63,7 +62,7 @@ class Table:
     """An artifact's rows and claims, with what a reader must know to read them."""
 
     artifact: Artifact
-    rows: tuple[Row, ...]
+    rows: tuple[ResultRow, ...]
     claims: tuple[ClaimRow, ...]
     caption: str  # protocols, machines, precisions
     notes: tuple[str, ...]
@@ -74,8 +73,8 @@ class Table:
 class SideBySide:
     """The same row from the committed results and from the user's own."""
 
-    recorded: Row
-    yours: Row
+    recorded: ResultRow
+    yours: ResultRow
 
 
 def table(artifact: Artifact, frames: Frames) -> Table:
@@ -110,7 +109,7 @@ def table(artifact: Artifact, frames: Frames) -> Table:
 
 
 def _spreads(
-    artifact: Artifact, rows: Sequence[Row], frames: Frames
+    artifact: Artifact, rows: Sequence[ResultRow], frames: Frames
 ) -> dict[tuple[str, str, str], Spread | None]:
     """The pooled spreads behind the rows' intervals, by metric, family and protocol.
 
@@ -128,7 +127,7 @@ def _spreads(
     return found
 
 
-def table_joint(artifact: Artifact, rows: Sequence[Row], frames: Frames) -> Joint | None:
+def table_joint(artifact: Artifact, rows: Sequence[ResultRow], frames: Frames) -> Joint | None:
     """The joint test over the judged rows of the table's first metric whose spread is pooled."""
     judged = [row for row in rows if row.ours.verdict in JUDGED and row.metric in POOLED]
     metric = next((m for m in METRICS if any(row.metric == m for row in judged)), "")
@@ -186,7 +185,7 @@ def _metrics(artifact: Artifact, arm: Arm) -> list[str]:
     return [m for m in METRICS if m in wanted]
 
 
-def _rows(artifact: Artifact, frames: Frames, protocols: dict[str, list[str]]) -> list[Row]:
+def _rows(artifact: Artifact, frames: Frames, protocols: dict[str, list[str]]) -> list[ResultRow]:
     if artifact.ensemble:
         return [
             _ensemble_row(artifact, key, frames, name, words)
@@ -214,7 +213,7 @@ def _rows(artifact: Artifact, frames: Frames, protocols: dict[str, list[str]]) -
 
 def _error_row(
     arm: Arm, metric: str, protocol: str, frames: Frames, values: Sequence[PublishedValue]
-) -> Row:
+) -> ResultRow:
     runs = frames.runs_of(arm.dataset, arm.name, protocol)
     found = outcomes(frames, arm.dataset, arm.name, protocol, metric)
     main = next((v for v in values if v.statistic != "best"), None)
@@ -229,7 +228,7 @@ def _error_row(
             protocol=protocol,
         )
     )
-    return Row(
+    return ResultRow(
         arm.name,
         arm.network,
         arm.dataset,
@@ -246,26 +245,26 @@ def _error_row(
 
 def _ensemble_row(
     artifact: Artifact, key: Published, frames: Frames, name: str, protocol: str
-) -> Row:
+) -> ResultRow:
     """An ensemble on images that its published value was not measured on."""
     dataset = artifact.arms[0].dataset
     value = published_for(key)[0]
     errors = [row[key.metric] for row in frames.ensembles_of(artifact) if row["name"] == name]
     found = [Outcome(0, float(error)) for error in errors if not math.isnan(error)]
     ours = judge(found, value, None, dataset=dataset, protocol=protocol)
-    return Row(name, "", dataset, key.metric, protocol, value, None, ours)
+    return ResultRow(name, "", dataset, key.metric, protocol, value, None, ours)
 
 
 def _count_row(
     artifact: Artifact, arm: Arm, metric: str, frames: Frames, values: Sequence[PublishedValue]
-) -> Row:
+) -> ResultRow:
     found = counts(artifact, arm, metric, frames)
     value = next(iter(values), None)
     ours = judge_exact(found, value, arm.dataset)
-    return Row(arm.name, arm.network, arm.dataset, metric, "", value, None, ours)
+    return ResultRow(arm.name, arm.network, arm.dataset, metric, "", value, None, ours)
 
 
-def _quoted(artifact: Artifact) -> list[Row]:
+def _quoted(artifact: Artifact) -> list[ResultRow]:
     """The lines of the artifact's own table that the paper took from other work."""
     if not any(p.source == artifact.name for p in artifact.published):
         return []
@@ -280,5 +279,5 @@ def _quoted(artifact: Artifact) -> list[Row]:
         main = next(v for v in values if v.statistic != "best")
         best = next((v for v in values if v.statistic == "best"), None)
         ours = Comparison(0, "")
-        rows.append(Row(name, "", main.dataset, metric, "", main, best, ours, quoted=True))
+        rows.append(ResultRow(name, "", main.dataset, metric, "", main, best, ours, quoted=True))
     return rows

@@ -9,7 +9,7 @@ from typing import Any
 
 from resnet_repro.commands import run_command
 from resnet_repro.paper.artifacts import Arm, Artifact
-from resnet_repro.paper.published import BATCHES, ITERATIONS, published_for
+from resnet_repro.paper.published import BATCHES, ITERATIONS, PAPER_PROTOCOL, published_for
 from resnet_repro.records.metrics import EVALUATED
 from resnet_repro.records.schema import RunId
 from resnet_repro.report.grid import Grid
@@ -23,8 +23,8 @@ from resnet_repro.report.load.evaluations import (
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.throughput import seconds_per_image
 
-PAPER = "paper"
-PROTOCOLS = (PAPER, "imagenette")  # whose runs are to be recorded; a demo is anybody's own
+# Whose runs are to be recorded; a demo is anybody's own.
+KEPT_PROTOCOLS = (PAPER_PROTOCOL, "imagenette")
 NOT_MEASURED = "not measured"
 
 
@@ -60,7 +60,7 @@ def missing_runs(artifacts: Sequence[Artifact], frames: Frames) -> list[Missing]
     """
     wanted: dict[RunId, tuple[Arm, list[str]]] = {}
     for artifact in artifacts:
-        if artifact.counted or artifact.protocol not in PROTOCOLS:
+        if artifact.counted or artifact.protocol not in KEPT_PROTOCOLS:
             continue
         for arm in artifact.arms:
             for seed in range(seeds_wanted(artifact, arm)):
@@ -89,7 +89,7 @@ def _hours(frames: Frames, dataset: str, network: str, protocol: str) -> dict[st
     runs = frames.runs
     here = runs[(runs["dataset"] == dataset) & (runs["protocol"] == protocol)]
     crop = None
-    if protocol == PAPER:
+    if protocol == PAPER_PROTOCOL:
         images = ITERATIONS[dataset] * BATCHES[dataset]
     elif here.empty or here["batch_size"].isna().any():
         return {}

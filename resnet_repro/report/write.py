@@ -9,7 +9,7 @@ from typing import Any
 from resnet_repro.errors import UserError
 from resnet_repro.paper import artifacts
 from resnet_repro.records.files import read_text, write_atomic
-from resnet_repro.report import export, render
+from resnet_repro.report import render
 from resnet_repro.report.columns import CLAIMS, RESULTS, SIDE_BY_SIDE, plain_rows, text_grid
 from resnet_repro.report.grid import Grid, markdown_grid
 from resnet_repro.report.load.frames import Frames
@@ -93,11 +93,11 @@ def write_tables(found: Table, folder: Path) -> list[Path]:
     name = found.artifact.name
     texts = {
         f"{name}.md": render.markdown(found),
-        f"{name}.csv": export.csv_text(plain_rows(RESULTS, found.rows)),
+        f"{name}.csv": render.csv_text(plain_rows(RESULTS, found.rows)),
         f"{name}.tex": render.latex(found),
     }
     if found.claims:
-        texts[f"{name}_claims.csv"] = export.csv_text(plain_rows(CLAIMS, found.claims))
+        texts[f"{name}_claims.csv"] = render.csv_text(plain_rows(CLAIMS, found.claims))
     return _write_texts(texts, folder)
 
 
@@ -133,7 +133,7 @@ def compare_json(name: str, recorded_dir: Path, local_dir: Path) -> dict[str, An
     both, joints = _both(name, recorded_dir, local_dir)
     return {
         "rows": plain_rows(SIDE_BY_SIDE, both),
-        "joint": {whose: export.joint_json(joint) for whose, joint in joints},
+        "joint": {whose: render.joint_json(joint) for whose, joint in joints},
     }
 
 

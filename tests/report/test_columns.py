@@ -13,11 +13,11 @@ from resnet_repro.cli import main
 from resnet_repro.report import columns, render, results_page, write
 from resnet_repro.report.columns import CLAIMS, RESULTS, SIDE_BY_SIDE, Column
 from resnet_repro.report.page import sections
-from resnet_repro.report.tables import Row
+from resnet_repro.report.tables import ResultRow
 from tests.helpers.records import Fake
 from tests.helpers.records import write as write_records
 
-LAYERS: Column[Row] = Column(
+LAYERS: Column[ResultRow] = Column(
     "depth", lambda row: 20, "layers said", lambda row: "twenty", said=True
 )
 

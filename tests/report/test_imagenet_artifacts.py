@@ -23,7 +23,7 @@ from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import make_view
 from resnet_repro.report.plots import style
 from resnet_repro.report.results_page import results_page
-from resnet_repro.report.tables import Row, comparison, table
+from resnet_repro.report.tables import ResultRow, comparison, table
 from resnet_repro.report.throughput import pace, seconds_per_image
 from resnet_repro.report.todo import NOT_MEASURED, missing_grid, missing_runs
 from tests.helpers.records import Fake, ensemble, imagenet, write
@@ -51,7 +51,7 @@ def frames(tmp_path: Path, *fakes: Fake) -> Frames:
     return read_frames([tmp_path / "results"])
 
 
-def row_of(artifact: Artifact, found: Frames, arm: str, metric: str) -> Row:
+def row_of(artifact: Artifact, found: Frames, arm: str, metric: str) -> ResultRow:
     [row] = [r for r in table(artifact, found).rows if (r.arm, r.metric) == (arm, metric)]
     return row
 

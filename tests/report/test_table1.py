@@ -28,7 +28,7 @@ from resnet_repro.records.counts import find_counts, read_count
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import make_view
 from resnet_repro.report.plots.style import plotted_digest
-from resnet_repro.report.tables import Row, table
+from resnet_repro.report.tables import ResultRow, table
 from resnet_repro.sweep import status
 from tests.helpers.records import Fake, write
 
@@ -279,7 +279,7 @@ def test_the_figure_shows_each_network_and_its_digest_follows_the_counts(results
     assert row.ours.verdict == "missing"
 
 
-def flops(results: Path) -> list[Row]:
+def flops(results: Path) -> list[ResultRow]:
     return [r for r in table(TABLE1, read_frames([results])).rows if r.metric == "flops"]
 
 

@@ -17,7 +17,7 @@ from resnet_repro.errors import UserError
 from resnet_repro.paper import artifacts
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 from resnet_repro.paper.published import published_for
-from resnet_repro.report import export, render
+from resnet_repro.report import render
 from resnet_repro.report.columns import (
     CLAIMS,
     RESULTS,
@@ -34,7 +34,7 @@ from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.seeds import spread
 from resnet_repro.report.load.view import make_view
 from resnet_repro.report.statistics import t_quantile
-from resnet_repro.report.tables import Row, comparison, table
+from resnet_repro.report.tables import ResultRow, comparison, table
 from resnet_repro.report.write import (
     compare_json,
     compare_rows,
@@ -58,7 +58,7 @@ def frames(tmp_path: Path, *fakes: Fake) -> Frames:
 
 def row_of(
     artifact: Artifact, found: Frames, arm: str, metric: str, protocol: str | None = None
-) -> Row:
+) -> ResultRow:
     rows = [
         r
         for r in table(artifact, found).rows
@@ -524,7 +524,7 @@ def sample(tmp_path: Path) -> Frames:
 def test_three_formats_hold_the_same_numbers(tmp_path: Path) -> None:
     found = table(FIG1, sample(tmp_path))
     page, tex = render.markdown(found), render.latex(found)
-    rows = list(csv.DictReader(io.StringIO(export.csv_text(plain_rows(RESULTS, found.rows)))))
+    rows = list(csv.DictReader(io.StringIO(render.csv_text(plain_rows(RESULTS, found.rows)))))
     # mean of 9.61 and 9.77; standard deviation 0.16 / sqrt(2), variance 0.0128
     # h = 12.706205 * 0.113137 * sqrt(1/2 + 1) = 1.760623
     where = "read off Fig. 1, mean of 50,000-64,000"

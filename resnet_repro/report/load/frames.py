@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from resnet_repro.paper.artifacts import Artifact
+from resnet_repro.paper.published import PAPER_PROTOCOL
 from resnet_repro.records.metrics import EVALUATED
 
 LABELS = ("dataset", "arm", "protocol", "seed")
@@ -135,4 +136,4 @@ def _part(frame: pd.DataFrame, arms: set[tuple[str, str]], protocol: str | None)
 
 def sort_protocols(names: Iterable[str]) -> list[str]:
     """Each protocol once, the paper's first."""
-    return sorted(set(names), key=lambda name: (name != "paper", name))
+    return sorted(set(names), key=lambda name: (name != PAPER_PROTOCOL, name))

@@ -6,7 +6,7 @@ import math
 
 from resnet_repro.models.names import parse
 from resnet_repro.paper.artifacts import Arm, Artifact
-from resnet_repro.paper.published import seed_std_prior
+from resnet_repro.paper.published import PAPER_PROTOCOL, seed_std_prior
 from resnet_repro.records.metrics import COUNTED, ERRORS
 from resnet_repro.report.load.evaluations import unevaluated
 from resnet_repro.report.load.frames import Frames
@@ -65,7 +65,7 @@ def spread(frames: Frames, arm: Arm, metric: str, protocol: str) -> Spread | Non
         for name in frames.arms(arm.dataset)
         if family(frames.runs_of(arm.dataset, name)[0]["network"]) == kind
     ]
-    papers = protocol == "paper" and kind == "residual"
+    papers = protocol == PAPER_PROTOCOL and kind == "residual"
     return pooled_std(groups, seed_std_prior(arm.dataset, metric) if papers else None)
 
 

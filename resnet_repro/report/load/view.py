@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from resnet_repro.paper.artifacts import Artifact
+from resnet_repro.paper.published import PAPER_PROTOCOL
 from resnet_repro.report.load.evaluations import studies_wanted
 from resnet_repro.report.load.frames import LABELS, Frames
 
@@ -43,7 +44,7 @@ def make_view(artifact: Artifact, frames: Frames) -> View:
         known = frames.runs["gradient_norm"].notna()  # recipe version 1 recorded too little
         frames = dataclasses.replace(frames, runs=frames.runs[known].reset_index(drop=True))
     found = sorted(set(frames.select_runs(arms)["protocol"]))
-    order = ["paper", artifact.protocol, "quarter", "short", *found]
+    order = [PAPER_PROTOCOL, artifact.protocol, "quarter", "short", *found]
     protocol = next((p for p in order if p in found), artifact.protocol)
     networks = {arm.network for arm in artifact.arms} if artifact.counted else set()
     counts = frames.counts[frames.counts["network"].isin(networks)].reset_index(drop=True)

@@ -108,7 +108,7 @@ def write_page(path: Path, tables: Sequence[tuple[Table, Path]], frames: Frames)
             title=texts.texts()["title"][0],
             sections=shown,
             verdicts=sections.verdicts([(s.table, s.results, s.claims) for s in shown]),
-            summary=summary.summarise([table for table, _ in tables]),
+            summary=summary.count_states([table for table, _ in tables]),
             headline=_headline,
             named=summary.NAMED,
             runs=runs,

@@ -17,7 +17,7 @@ from resnet_repro.paper.published import FIGURES, ITERATIONS, curve, curve_name,
 from resnet_repro.records.metrics import STUDIED
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.seeds import family
-from resnet_repro.report.page.data import Data
+from resnet_repro.report.page.data import ChartData
 from resnet_repro.report.page.points import Chart, Tag, bars, empty_chart, values
 from resnet_repro.report.plots.style import RGB, arm_colours, arm_label, colour, palette
 from resnet_repro.report.tables import Table
@@ -29,7 +29,7 @@ OURS: Tag = {"key": "ours"}
 PAPERS: Tag = {"key": "papers", "pale": "yes"}
 
 
-def artifact_charts(table: Table, frames: Frames, data: Data) -> list[Chart]:
+def artifact_charts(table: Table, frames: Frames, data: ChartData) -> list[Chart]:
     """The charts of one artifact, in the order they are shown.
 
     Bars of counts; responses by layer and norms of gradients where the claims are about them;
@@ -52,7 +52,7 @@ def artifact_charts(table: Table, frames: Frames, data: Data) -> list[Chart]:
     return charts + [chart for chart in found if chart["lines"]]
 
 
-def run_charts(anchor: str, run: dict[str, Any], data: Data) -> list[Chart]:
+def run_charts(anchor: str, run: dict[str, Any], data: ChartData) -> list[Chart]:
     """One run's errors, gradients and layer responses, as far as it has them."""
     index, hue = data.index(run), to_hex(palette()[0])
     stages = data.stages([index])
@@ -108,7 +108,7 @@ def _stage_tags(stages: Iterable[str]) -> list[Tag]:
     ]
 
 
-def _curves(name: str, arms: Sequence[Arm], frames: Frames, data: Data, family: str) -> Chart:
+def _curves(name: str, arms: Sequence[Arm], frames: Frames, data: ChartData, family: str) -> Chart:
     """Training and test error of each arm and protocol, the mean over seeds; the paper's behind."""
     chart = empty_chart(f"{name}-{family}", family, "training", "error")
     chart["group"] = name
@@ -130,7 +130,7 @@ def _curves(name: str, arms: Sequence[Arm], frames: Frames, data: Data, family: 
     return _only_used(chart)
 
 
-def _paper_curve(artifact: str, arm: Arm, split: str, data: Data) -> str:
+def _paper_curve(artifact: str, arm: Arm, split: str, data: ChartData) -> str:
     """The paper's curve of an arm, the artifact's own figure first; empty without one."""
     network = curve_name(arm.network)
     if network is None or arm.changes:  # the paper drew its own recipe
@@ -158,7 +158,9 @@ def _protocols(frames: Frames, arm: Arm) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _gradients(name: str, arms: Sequence[Arm], frames: Frames, data: Data, family: str) -> Chart:
+def _gradients(
+    name: str, arms: Sequence[Arm], frames: Frames, data: ChartData, family: str
+) -> Chart:
     """The norm of each stage's gradient; seeds are averaged by the logarithm."""
     chart = empty_chart(f"{name}-{family}", family, "training", "norm", log=True)
     chart["group"] = name
@@ -184,7 +186,7 @@ def _gradients(name: str, arms: Sequence[Arm], frames: Frames, data: Data, famil
     return _only_used(chart)
 
 
-def _layers(table: Table, frames: Frames, data: Data, order: str) -> Chart:
+def _layers(table: Table, frames: Frames, data: ChartData, order: str) -> Chart:
     """Fig. 7: std of each layer's response, in order or sorted, the paper's behind."""
     artifact = table.artifact
     chart = empty_chart(f"{artifact.name}-{order}", f"responses_{order}", "layer", "std")

@@ -12,11 +12,11 @@ import pandas as pd
 
 from resnet_repro.report.load.frames import LABELS, Frames
 
-TABLES = ("metrics", "gradients", "layers")
+LONG_TABLES = ("metrics", "gradients", "layers")
 
 
 @dataclass
-class Data:
+class ChartData:
     """`runs`: a run's tables as columns, with its schedule; `paper`: the paper's curves by name."""
 
     runs: list[dict[str, Any]]
@@ -45,10 +45,10 @@ class Data:
         return key
 
 
-def read_data(frames: Frames, runs: Sequence[dict[str, Any]], anchors: Sequence[str]) -> Data:
+def read_data(frames: Frames, runs: Sequence[dict[str, Any]], anchors: Sequence[str]) -> ChartData:
     """The tables of these rows of Frames.runs; anchors: of their sections."""
     parts: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {}
-    for name in TABLES:
+    for name in LONG_TABLES:
         frame = getattr(frames, name)
         columns = [c for c in frame.columns if c not in LABELS]
         parts[name] = {
@@ -60,7 +60,7 @@ def read_data(frames: Frames, runs: Sequence[dict[str, Any]], anchors: Sequence[
     for run, anchor in zip(runs, anchors, strict=True):
         key = tuple(run[label] for label in LABELS)
         places[key] = len(found)
-        tables = {name: parts[name].get(key, {}) for name in TABLES}
+        tables = {name: parts[name].get(key, {}) for name in LONG_TABLES}
         # A CIFAR network has no fourth stage; its column is empty throughout.
         tables["gradients"] = {
             column: values
@@ -68,7 +68,7 @@ def read_data(frames: Frames, runs: Sequence[dict[str, Any]], anchors: Sequence[
             if any(v is not None for v in values)
         }
         found.append({"id": anchor, "schedule": int(run["schedule"]), **tables})
-    return Data(found, places=places)
+    return ChartData(found, places=places)
 
 
 def _numbers(values: Iterable[Any]) -> list[Any]:

@@ -33,7 +33,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Stage:
+class DrawnStage:
     """A row of Table 1."""
 
     name: str
@@ -53,7 +53,7 @@ class Network:
     depth: int
     parameters: int
     multiply_adds: int
-    stages: tuple[Stage, ...]
+    stages: tuple[DrawnStage, ...]
 
     @property
     def layers(self) -> list[Layer]:
@@ -89,7 +89,7 @@ def read_network(path: Path) -> Network:
                     f"not {getattr(stage, field)}: write it anew with `describe`"
                 )
         stages.append(
-            Stage(
+            DrawnStage(
                 stage.name,
                 stage.layers,
                 stage.output,

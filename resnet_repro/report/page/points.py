@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 
 from resnet_repro.records.metrics import METRICS
 from resnet_repro.report.plots.style import palette
-from resnet_repro.report.tables import Row, Table
+from resnet_repro.report.tables import ResultRow, Table
 
 Chart = dict[str, Any]
 Tag = dict[str, str]  # a line's name, or the key of a text, and how it is drawn
@@ -41,7 +41,7 @@ def values(table: Table) -> list[Chart]:
     return found
 
 
-def _points(name: str, metric: str, rows: Sequence[Row]) -> Chart:
+def _points(name: str, metric: str, rows: Sequence[ResultRow]) -> Chart:
     chart = empty_chart(f"{name}-{metric}", metric, "network", "error")
     arms = list(dict.fromkeys(row.arm for row in rows))
     names = {row.arm: row.published.row for row in reversed(rows) if row.published}

@@ -29,7 +29,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunSection:
     """One run's section."""
 
     anchor: str
@@ -48,7 +48,7 @@ class Run:
     files: tuple[Value, ...]
 
 
-def read_run(record: store.Record, page: Path) -> Run:
+def read_run(record: store.Record, page: Path) -> RunSection:
     """A record's section; page: where the page will lie, for links relative to it.
 
     Raises UserError for a damaged evaluation.
@@ -78,7 +78,7 @@ def read_run(record: store.Record, page: Path) -> Run:
     for path in find_evaluations(record.folder):
         files[f"evaluations/{path.name}"] = store.file_digest(path)
     error = record.result.test_error
-    return Run(
+    return RunSection(
         anchor=anchor,
         title=parse(record.spec.network).label,
         arm=record.run.arm,

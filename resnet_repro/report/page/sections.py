@@ -10,7 +10,7 @@ from resnet_repro.records.metrics import metric_words
 from resnet_repro.records.schema import RunId
 from resnet_repro.report.columns import CLAIMS, RESULTS, Column, R, shown
 from resnet_repro.report.page.summary import state
-from resnet_repro.report.tables import Row, Table
+from resnet_repro.report.tables import ResultRow, Table
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Cell:
+class PageCell:
     """A cell; `anchor` where it is a number, which is a link to itself."""
 
     text: str
@@ -36,7 +36,7 @@ class Line:
     """A row of a table; `links`: the runs behind it."""
 
     anchor: str
-    cells: tuple[Cell, ...]
+    cells: tuple[PageCell, ...]
     links: tuple[Link, ...] = ()
 
 
@@ -173,7 +173,7 @@ def _line(
         text = column.cell(row)
         number = column.number and any(c.isdigit() for c in text)
         cells.append(
-            Cell(
+            PageCell(
                 text,
                 said=column.said,
                 anchor=f"{anchor}-{column.title.replace(' ', '-')}" if number else "",
@@ -191,7 +191,7 @@ def _by_column(grid: LinkedGrid, line: Line) -> dict[str, str]:
     return {head.title: cell.text for head, cell in zip(grid.columns, line.cells, strict=True)}
 
 
-def _links(row: Row, known: set[RunId]) -> tuple[Link, ...]:
+def _links(row: ResultRow, known: set[RunId]) -> tuple[Link, ...]:
     """The runs of a row's arm by seed, under its protocol where it has one."""
     runs = sorted(
         (run.protocol, run.seed, run)

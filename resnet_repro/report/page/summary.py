@@ -61,7 +61,7 @@ def _place(value: PublishedValue) -> tuple[str, ...]:
     return value.source, value.row, value.metric, value.dataset, value.test_protocol
 
 
-def summarise(tables: Sequence[Table]) -> Summary:
+def count_states(tables: Sequence[Table]) -> Summary:
     """The state of every value of the paper's own, by the best of its comparisons."""
     order = list(STATES)
     found: dict[PublishedValue, str] = dict.fromkeys(own_values(), "missing")

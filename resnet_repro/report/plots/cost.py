@@ -9,7 +9,7 @@ from resnet_repro.report.notes import counted_caption
 from resnet_repro.report.plots.style import finish, new_figure, palette, style
 from resnet_repro.report.tables import table
 
-COUNTED, EQUAL, DIFFERS = "counted", "printed, equal", "printed, differs"
+AS_COUNTED, EQUAL, DIFFERS = "counted", "printed, equal", "printed, differs"
 
 
 def multiply_adds_bars(view: View) -> Figure:
@@ -23,7 +23,7 @@ def multiply_adds_bars(view: View) -> Figure:
             ends = []
             if row.ours.mean is not None:
                 counted = row.ours.mean / 1e9
-                ax.barh(y, counted, 0.62, color=blue, alpha=0.55, label=COUNTED)
+                ax.barh(y, counted, 0.62, color=blue, alpha=0.55, label=AS_COUNTED)
                 words.append(f"{counted:.3f}")
                 ends.append(counted)
             if row.published is not None:
@@ -59,7 +59,7 @@ def multiply_adds_bars(view: View) -> Figure:
         ax.set_xlim(left=0)
         ax.set_xlabel("multiply-adds, billions")
         named = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-        keys = [named[label] for label in (COUNTED, EQUAL, DIFFERS) if label in named]
+        keys = [named[label] for label in (AS_COUNTED, EQUAL, DIFFERS) if label in named]
         text = counted_caption(view.artifact, view.frames.counts)
         finish(figure, view.artifact.title, keys, text)
     return figure

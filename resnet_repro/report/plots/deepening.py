@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from resnet_repro.models.names import parse
 from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.report.load.view import View
-from resnet_repro.report.plots.probes import look, studied, studied_caption
+from resnet_repro.report.plots.probes import marked_line, studied, studied_caption
 from resnet_repro.report.plots.style import finish, new_figure, style
 
 PLAIN, RESIDUAL = "plain net, as trained", "residual net, as trained"
@@ -81,7 +81,7 @@ def _draw(ax: Axes, nets: Sequence[Deepened]) -> None:
     if len(own) > 1:
         ax.plot(*zip(*own, strict=True), color="0.6", lw=0.8, zorder=1)
     for one in nets:
-        shape = look(one.network)
+        shape = marked_line(one.network)
         ax.plot(one.depths, one.errors, **{**shape, "marker": ".", "ms": 7, "mfc": shape["color"]})
         ax.plot(one.depths[:1], one.errors[:1], **{**shape, "ms": 8})
 

@@ -20,7 +20,7 @@ from resnet_repro.report.plots.style import (
     style,
     view_caption,
 )
-from resnet_repro.report.tables import Row, table
+from resnet_repro.report.tables import ResultRow, table
 
 QUOTED, PUBLISHED = "quoted by the paper", "published"
 RECORDED, EACH = "recorded, mean of the final iterates", "each seed"
@@ -56,7 +56,7 @@ def errors_by_network(view: View, errors: Sequence[str]) -> Figure:
     return figure
 
 
-def _names(row: Row) -> tuple[str, str]:
+def _names(row: ResultRow) -> tuple[str, str]:
     """The line of the published value and that of ours: one for a network, two for an ensemble."""
     if row.network:
         return (parse(row.network).label,) * 2
@@ -74,7 +74,7 @@ def _caption(view: View) -> str:
     return view_caption(view, extra)
 
 
-def _draw(ax: Axes, view: View, row: Row, y_published: int, y: int) -> None:
+def _draw(ax: Axes, view: View, row: ResultRow, y_published: int, y: int) -> None:
     blue, _, _, vermilion, *_ = palette()
     if row.published is not None:
         ax.plot(

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from resnet_repro.models.names import parse
 from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.report.load.view import View
-from resnet_repro.report.plots.probes import key, line, look, studied, studied_caption
+from resnet_repro.report.plots.probes import key, line, marked_line, studied, studied_caption
 from resnet_repro.report.plots.style import colour, finish, new_figure, style
 
 WHOLE = "thin: the whole network"
@@ -82,7 +82,7 @@ def draw_lesions(found: Sequence[Lesioned], title: str, text: str) -> Figure:
 
 
 def _draw_line(ax: Axes, network: str, x: Sequence[int], y: Sequence[float]) -> None:
-    ax.plot(list(x), y, **look(network))
+    ax.plot(list(x), y, **marked_line(network))
 
 
 def _draw_several(ax: Axes, one: Lesioned) -> None:

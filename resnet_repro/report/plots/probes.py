@@ -35,7 +35,7 @@ def studied_caption(view: View, name: str, *extra: str) -> str:
     return " ".join(parts)
 
 
-def look(network: str) -> dict[str, Any]:
+def marked_line(network: str) -> dict[str, Any]:
     """A network's line and markers: colour by depth, open and dashed for plain nets."""
     plain = parse(network).plain
     face = "white" if plain else colour(network)
@@ -49,4 +49,4 @@ def line(network: str) -> dict[str, Any]:
 
 def key(network: str) -> Artist:
     """Its entry in a legend."""
-    return Line2D([], [], label=parse(network).label, **look(network))
+    return Line2D([], [], label=parse(network).label, **marked_line(network))

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.report.load.view import View
-from resnet_repro.report.plots.probes import key, look, studied, studied_caption
+from resnet_repro.report.plots.probes import key, marked_line, studied, studied_caption
 from resnet_repro.report.plots.style import finish, new_figure, style
 
 Rows = tuple[tuple[float, ...], ...]
@@ -71,13 +71,13 @@ def draw_shattering(found: Sequence[Shattered], title: str, text: str) -> Figure
             for one in found:
                 if state in one.states:
                     near = [row[one.lags.index(1)] for row in one.states[state]]
-                    ax.plot(range(1, len(near) + 1), near, **look(one.network))
+                    ax.plot(range(1, len(near) + 1), near, **marked_line(one.network))
         last = axes[-1]
         last.set_title(f"{states[0]}: after the last block")
         last.set_xlabel("distance of the inputs, steps along the circle")
         for one in found:
             if states[0] in one.states:
-                last.plot(one.lags, one.states[states[0]][-1], **look(one.network))
+                last.plot(one.lags, one.states[states[0]][-1], **marked_line(one.network))
         _noise(last, found[0])
         for ax in axes:
             ax.set_ylim(-0.08, 1.04)
@@ -113,7 +113,7 @@ def _draw_norms(ax: Axes, title: str, each: Mapping[str, Sequence[float]]) -> No
     ax.set_title(title)
     ax.set_xlabel("layer, from input to output")
     for network, values in each.items():
-        ax.plot(range(1, len(values) + 1), values, **{**look(network), "ms": 3})
+        ax.plot(range(1, len(values) + 1), values, **{**marked_line(network), "ms": 3})
 
 
 def _noise(ax: Axes, one: Shattered) -> None:

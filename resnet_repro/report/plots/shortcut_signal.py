@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.report.load.view import View
-from resnet_repro.report.plots.probes import key, look, studied, studied_caption
+from resnet_repro.report.plots.probes import key, marked_line, studied, studied_caption
 from resnet_repro.report.plots.style import finish, new_figure, style
 
 READING = (
@@ -57,9 +57,9 @@ def draw_path(found: Sequence[Signals], title: str, text: str) -> Figure:
         right.set_ylabel("shortcut's part of the energy, %")
         right.set_ylim(0, 102)
         for one in found:
-            left.plot(range(1, len(one.kept) + 1), one.kept, **look(one.network))
+            left.plot(range(1, len(one.kept) + 1), one.kept, **marked_line(one.network))
             shares = [100 * share for share in one.shares]
-            right.plot(range(1, len(shares) + 1), shares, **look(one.network))
+            right.plot(range(1, len(shares) + 1), shares, **marked_line(one.network))
         lowest = min((k for one in found for k in one.kept if not math.isnan(k)), default=0.0)
         left.set_ylim(min(0.0, lowest) - 0.02, 1.02)
         blocks = max((len(one.kept) for one in found), default=1)

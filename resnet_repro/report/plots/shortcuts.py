@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from resnet_repro.models.names import parse
 from resnet_repro.paper.artifacts import Arm
-from resnet_repro.paper.published import published_for
+from resnet_repro.paper.published import PAPER_PROTOCOL, published_for
 from resnet_repro.report.load.seeds import outcomes, spread
 from resnet_repro.report.load.view import View
 from resnet_repro.report.plots.style import finish, new_figure, palette, style, view_caption
@@ -55,7 +55,7 @@ def _draw(ax: Axes, view: View, arm: Arm, x: int) -> bool:
     """Draw an option at `x`; returns whether there was anything to draw."""
     drawn = False
     for key in view.artifact.published:
-        if (key.arm, key.metric) == (arm.name, "test_error") and view.protocol == "paper":
+        if (key.arm, key.metric) == (arm.name, "test_error") and view.protocol == PAPER_PROTOCOL:
             value = published_for(key)[0].value
             ax.plot(x - 0.22, value, "o", mec="0.55", mfc="white", label=PUBLISHED, zorder=2)
             drawn = True

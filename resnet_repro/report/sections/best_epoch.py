@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from resnet_repro.errors import UserError
 from resnet_repro.report.load.view import View
-from resnet_repro.report.plots.probes import look
+from resnet_repro.report.plots.probes import marked_line
 from resnet_repro.report.plots.style import (
     arm_label,
     colour,
@@ -91,9 +91,9 @@ def draw_best_epoch(found: Sequence[ArmRuns], title: str, text: str) -> Figure:
         for place, one in enumerate(found):
             for x, run in zip(_aside(place, len(one.runs)), one.runs, strict=True):
                 left.plot([x, x], [min(run), run[-1]], color="0.7", lw=1, zorder=1)
-                left.plot([x], [run[-1]], **look(one.network) | {"ms": 7})
+                left.plot([x], [run[-1]], **marked_line(one.network) | {"ms": 7})
                 left.plot([x], [min(run)], "v", **_BEST, zorder=4)
-                right.plot([x], [best_epoch_gain(run)], **look(one.network) | {"ms": 7})
+                right.plot([x], [best_epoch_gain(run)], **marked_line(one.network) | {"ms": 7})
             _mean(right, place, one)
         for ax in (left, right):
             ax.set_xticks(range(len(found)), [one.label for one in found], rotation=60)

@@ -13,16 +13,16 @@ import pandas as pd
 
 from resnet_repro.paper.other_reproductions import ReproductionStart, load_starts
 from resnet_repro.paper.published import (
+    PAPER_PROTOCOL,
     curve_name,
     first_drawn,
     value_at,
 )
 from resnet_repro.report.grid import Grid
 from resnet_repro.report.load.frames import Frames
-from resnet_repro.report.sections.short_vs_full import FULL
 from resnet_repro.report.verdicts.rule import Comparison, Outcome, summarise
 
-ITERATIONS = (3_000, 4_000, 8_000)  # the first two: where Fig. 6 begins to draw residual nets
+COMPARED_AT = (3_000, 4_000, 8_000)  # the first two: where Fig. 6 begins to draw residual nets
 COPIES_WITHIN = 200  # iterations: a copy logs its epochs, of 391 iterations each
 SPLITS = {"train": "training error", "test": "test error"}
 # Whose start Fig. 6 draws, once it is below the axis's 20 %.
@@ -63,13 +63,13 @@ class FirstLine:
 
 
 def first_rows(frames: Frames) -> list[FirstRow]:
-    """Every arm of DRAWN with runs under `paper`, at each of ITERATIONS that has a row."""
+    """Every arm of DRAWN with runs under `paper`, at each of COMPARED_AT that has a row."""
     m = frames.metrics
-    metrics = m[(m["dataset"] == "cifar10") & (m["protocol"] == FULL)]
+    metrics = m[(m["dataset"] == "cifar10") & (m["protocol"] == PAPER_PROTOCOL)]
     found = (
         _first_row(arm, iteration, frames, metrics[metrics["arm"] == arm])
         for arm in DRAWN
-        for iteration in ITERATIONS
+        for iteration in COMPARED_AT
     )
     return [row for row in found if row is not None]
 
@@ -78,7 +78,7 @@ def _first_row(arm: str, iteration: int, frames: Frames, metrics: pd.DataFrame) 
     here = metrics[metrics["iteration"] == iteration].set_index("seed")
     runs = [
         run
-        for run in frames.runs_of("cifar10", arm, FULL)
+        for run in frames.runs_of("cifar10", arm, PAPER_PROTOCOL)
         if run["status"] != "done" or run["seed"] in here.index
     ]
     if not runs:

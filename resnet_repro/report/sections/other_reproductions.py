@@ -10,10 +10,10 @@ from resnet_repro.paper.artifacts import Published
 from resnet_repro.paper.other_reproductions import load_reproductions
 from resnet_repro.paper.published import CIFAR_ITERATIONS, curve_name, published_for
 from resnet_repro.report.columns import Cell, published_text, recorded_text
-from resnet_repro.report.export import csv_text
 from resnet_repro.report.grid import Grid, latex_grid, markdown_grid
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.seeds import outcomes
+from resnet_repro.report.render import csv_text
 from resnet_repro.report.verdicts.rule import summarise
 
 NAME = "copies"

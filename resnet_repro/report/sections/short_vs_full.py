@@ -7,12 +7,13 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from resnet_repro.paper.published import PAPER_PROTOCOL
 from resnet_repro.report.grid import Grid
 from resnet_repro.report.load.frames import Frames
-from resnet_repro.report.tables import outcomes
+from resnet_repro.report.load.seeds import outcomes
 from resnet_repro.report.verdicts.rule import summarise
 
-QUARTER, FULL = "quarter", "paper"
+QUARTER = "quarter"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def predictions(frames: Frames) -> list[Predicted]:
     for dataset, arm in ((d, arm) for d in datasets for arm in frames.arms(d)):
         quarter, full = (
             summarise(outcomes(frames, dataset, arm, protocol, "test_error"))
-            for protocol in (QUARTER, FULL)
+            for protocol in (QUARTER, PAPER_PROTOCOL)
         )
         if quarter.mean is not None and full.mean is not None:
             found.append(Predicted(dataset, arm, quarter.mean, quarter.n, full.mean, full.n))
@@ -64,7 +65,7 @@ def _ranks(values: Sequence[float]) -> list[float]:
 def prediction_grid(rows: Sequence[Predicted]) -> Grid:
     """As cells of text."""
     return Grid(
-        ("arm", f"{QUARTER}, test error, %", f"{FULL}, test error, %", "difference"),
+        ("arm", f"{QUARTER}, test error, %", f"{PAPER_PROTOCOL}, test error, %", "difference"),
         tuple(
             (
                 row.arm,
@@ -80,7 +81,7 @@ def prediction_grid(rows: Sequence[Predicted]) -> Grid:
 def agreement(rows: Sequence[Predicted]) -> str:
     """One line: how well the ranks agree, data set by data set."""
     if not rows:
-        return f"No arm has a record under both `{QUARTER}` and `{FULL}` yet."
+        return f"No arm has a record under both `{QUARTER}` and `{PAPER_PROTOCOL}` yet."
     lines = []
     for dataset in sorted({row.dataset for row in rows}):
         here = [row for row in rows if row.dataset == dataset]

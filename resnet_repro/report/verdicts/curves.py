@@ -10,13 +10,13 @@ from typing import Any
 from resnet_repro.records import schema
 from resnet_repro.records.datasets import DATASETS, Facts
 from resnet_repro.report.load.frames import LABELS, Frames
+from resnet_repro.report.verdicts.claims import Curves
 
 Run = dict[str, Any]  # a row of Frames.runs
 Key = tuple[int, str]  # iteration, column
-Curves = list[list[float]]  # of each run, by row
 
 # The stages a gradient reaches only through the layers behind them; it always reaches the last.
-STAGES = schema.STAGES[:-1]
+BEFORE_FC = schema.STAGES[:-1]
 
 # Three standard deviations of the error that guessing among ten classes has on 1,300 images, in
 # points; a row averages more.
@@ -79,7 +79,7 @@ def shared_rows(
     """
     gradients = metric == "gradient_norm"
     frame = frames.gradients if gradients else frames.metrics
-    names = STAGES if gradients else (metric,)
+    names = BEFORE_FC if gradients else (metric,)
     curves: dict[tuple[object, ...], dict[Key, float]] = {}
     for name in names:
         columns = (frame[c].tolist() for c in (*LABELS, "iteration", name))

@@ -25,7 +25,7 @@ from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.page import run_anchor, texts
 from resnet_repro.report.page.data import script_json
 from resnet_repro.report.page.layers import read_network
-from resnet_repro.report.page.summary import own_values, summarise
+from resnet_repro.report.page.summary import count_states, own_values
 from resnet_repro.report.tables import table
 from resnet_repro.report.write import update_between_markers, write_report
 from tests.conftest import REPO
@@ -247,7 +247,7 @@ def test_a_value_counts_in_its_best_state(tmp_path: Path) -> None:
     write(tmp_path, *fakes)
     frames = read_frames([tmp_path])
     names = ("fig6", "table6")  # both show the same values
-    found = summarise([table(artifacts.load(name).artifact, frames) for name in names])
+    found = count_states([table(artifacts.load(name).artifact, frames) for name in names])
     assert found.total == len(own_values())
     assert found.sources["Table 6"]["reduced"] == 1  # 32 layers; 20 layers has better
     assert found.sources["Table 6"]["differs"] == 1  # 44 layers: too high

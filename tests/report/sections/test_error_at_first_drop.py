@@ -13,9 +13,9 @@ from resnet_repro.paper.published import curve, last_above, value_at
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.results_page import results_page
 from resnet_repro.report.sections.error_at_first_drop import (
+    COMPARED_AT,
     COPIES_WITHIN,
     DRAWN,
-    ITERATIONS,
     SPLITS,
     first_lines,
     first_rows,
@@ -48,7 +48,7 @@ def test_every_arm_whose_start_is_drawn_is_known() -> None:
             network = arm.replace("plain", "plain-").replace("resnet", "ResNet-")
             at = int(curve("fig6", network, split)["iteration"].iloc[0])
             # `over 20` is said of a curve that has not entered the axis, not of one with a gap.
-            for iteration in ITERATIONS:
+            for iteration in COMPARED_AT:
                 drawn = value_at("fig6", network, split, iteration) is not None
                 assert drawn == (at <= iteration)
 
@@ -67,8 +67,8 @@ def test_rows_are_of_those_iterations_and_of_paper_on_cifar10_alone(tmp_path: Pa
     frames = read_frames([tmp_path])
     found = {(row.arm, row.iteration): row for row in first_rows(frames)}
     assert set(found) == {
-        *(("plain56", i) for i in ITERATIONS),
-        *(("resnet20", i) for i in ITERATIONS),
+        *(("plain56", i) for i in COMPARED_AT),
+        *(("resnet20", i) for i in COMPARED_AT),
         ("resnet32", 8_000),
     }
     row = found["resnet20", 4_000]
@@ -138,7 +138,7 @@ def test_the_page_links_each_number_of_ours(tmp_path: Path) -> None:
     part = text.split("## The first rows beside Fig. 6")[1].split("\n## ")[0]
     record = "](../recorded/cifar10/resnet56/paper/seed0)"
     ours = [line for line in part.splitlines() if "this suite" in line]
-    assert len(ours) == len(ITERATIONS)
+    assert len(ours) == len(COMPARED_AT)
     assert all(line.count(record) == 2 for line in ours)  # training error and test error
     [copy] = [line for line in part.splitlines() if "a-martyn/resnet" in line]
     assert "https://github.com/a-martyn/resnet/blob/" in copy
@@ -153,7 +153,7 @@ def test_without_a_run_under_paper_there_is_no_such_part(tmp_path: Path) -> None
 def test_the_packages_rows_read() -> None:
     found = load_starts()
     assert {row.arm for row in found} <= set(DRAWN)
-    assert all(any(abs(row.iteration - i) <= COPIES_WITHIN for i in ITERATIONS) for row in found)
+    assert all(any(abs(row.iteration - i) <= COPIES_WITHIN for i in COMPARED_AT) for row in found)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resnet_repro.paper import artifacts
-from resnet_repro.report import export, render
+from resnet_repro.report import render
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.page import texts
 from resnet_repro.report.tables import table
@@ -119,7 +119,7 @@ def test_every_form_of_a_table_tells_the_joint_test(tmp_path: Path) -> None:
     assert "Joint test of the differences" in render.latex(found)
     assert any(note.startswith("Joint test: p is how often") for note in found.notes)
     assert texts.chinese(line) is not None
-    plain_joint = export.joint_json(joint)
+    plain_joint = render.joint_json(joint)
     assert plain_joint is not None
     json.dumps(plain_joint, allow_nan=False)
     assert plain_joint["verdict"] == "consistent together"
