@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 from resnet_repro.paper.published import PublishedValue, table_values
 from resnet_repro.records.metrics import COUNTED
-from resnet_repro.report.load.evaluations import unevaluated
-from resnet_repro.report.load.frames import Frames, sort_protocols
+from resnet_repro.report.load.frames import Frames, Run, sort_protocols
 from resnet_repro.report.load.seeds import POOLED, counts, family, spread
 from resnet_repro.report.statistics import (
     family_half_width,
@@ -31,7 +30,6 @@ from resnet_repro.report.verdicts.claims import (
 )
 from resnet_repro.report.verdicts.curves import (
     Key,
-    Run,
     mean_of,
     past_chance,
     row_means,
@@ -73,12 +71,12 @@ class _Side:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        return tuple(int(run["seed"]) for run in self.runs)
+        return tuple(run.seed for run in self.runs)
 
     def values(self, metric: str) -> list[float]:
         """The final value of each run; the number itself without an arm."""
         if self.arm:
-            return [float(run[metric]) for run in self.runs]
+            return [run.values[metric] for run in self.runs]
         number = self.quoted.value if self.quoted else self.value
         return [] if number is None else [number]
 
@@ -135,7 +133,7 @@ def _with_runs(side: _Side, claim: Claim, protocol: str, frames: Frames) -> _Sid
     if side.arm is None:
         return side
     found = frames.runs_of(side.arm.dataset, side.arm.name, protocol)
-    runs = tuple(run for run in found if not unevaluated(run, claim.metric))
+    runs = tuple(run for run in found if not run.unevaluated(claim.metric))
     return dataclasses.replace(side, runs=runs)
 
 
@@ -161,10 +159,10 @@ def _judge(
     runs = [*higher.runs, *lower.runs]
     row = ClaimRow(claim, dataset, protocol, ClaimResult("missing"), higher.seeds, lower.seeds)
     n = higher.n, lower.n
-    bad = _named([run for run in runs if run["status"] != "done" or _lost(run, claim.metric)])
+    bad = _named([run for run in runs if run.status != "done" or _lost(run, claim.metric)])
     if bad:
         return dataclasses.replace(row, result=ClaimResult("diverged", n, detail=bad))
-    never = _named([run for run in runs if math.isnan(run[claim.metric])])
+    never = _named([run for run in runs if math.isnan(run.values[claim.metric])])
     if never:  # a warm-up that went on to the end of training
         result = ClaimResult("fails", n, detail=f"never in {never}", exact=True)
         return dataclasses.replace(row, result=result)
@@ -191,12 +189,12 @@ def _judge(
 
 
 def _named(runs: Sequence[Run]) -> str:
-    return ", ".join(f"{run['arm']} seed {run['seed']}" for run in runs)
+    return ", ".join(f"{run.arm} seed {run.seed}" for run in runs)
 
 
 def _lost(run: Run, metric: str) -> bool:
     """Whether a run's metric is not finite; a warm-up may have no end, which is a result."""
-    return metric != "warmup_ended" and math.isnan(run[metric])
+    return metric != "warmup_ended" and math.isnan(run.values[metric])
 
 
 def _final(claim: Claim, protocol: str, frames: Frames, higher: _Side, lower: _Side) -> ClaimResult:

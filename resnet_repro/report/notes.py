@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import pandas as pd
-
 from resnet_repro.paper.artifacts import Artifact
 from resnet_repro.paper.published import ITERATIONS, LAST_STAGE
+from resnet_repro.records.counts import Count
 from resnet_repro.records.datasets import DATASETS, PHOTOGRAPHS
 from resnet_repro.records.metrics import METRICS
 from resnet_repro.report.claims import ClaimRow
-from resnet_repro.report.load.evaluations import evaluations_wanted
-from resnet_repro.report.load.frames import Frames, sort_protocols
+from resnet_repro.report.load.evaluations import evaluations_wanted, settings_words
+from resnet_repro.report.load.frames import Frames, Run, sort_protocols
 from resnet_repro.report.load.view import arms_shown
 from resnet_repro.report.statistics import Spread
 from resnet_repro.report.todo import lacking_evaluations
@@ -36,46 +35,51 @@ _MEANING = {
 }
 
 
-def protocol_words(runs: pd.DataFrame, protocol: str) -> str:
+def protocol_words(runs: Sequence[Run], protocol: str) -> str:
     """`short (8,000 of the paper's 64,000 iterations)`, from what the runs' specs say."""
-    here = runs[runs["protocol"] == protocol]
-    lengths = sorted({int(n) for n in here["schedule"]})
+    here = [run for run in runs if run.protocol == protocol]
+    lengths = sorted({run.schedule for run in here})
     words = " or ".join(f"{n:,}" for n in lengths)
-    papers = {ITERATIONS.get(dataset) for dataset in here["dataset"]}
+    papers = {ITERATIONS.get(run.dataset) for run in here}
     full = papers.pop() if len(papers) == 1 else None
     if full is not None and lengths != [full]:
         words += f" of the paper's {full:,}"
     return f"{protocol} ({words} iterations)"
 
 
-def caption(runs: pd.DataFrame) -> str:
+def caption(runs: Sequence[Run]) -> str:
     """One line naming the protocols, machines and precisions of the runs.
 
     Of photographs the data set, too: the name of an ImageNet network does not say on what.
     """
-    if runs.empty:
+    if not runs:
         return "Nothing recorded yet."
-    protocols = sort_protocols(runs["protocol"])
-    images = sorted({d for d in runs["dataset"] if d in PHOTOGRAPHS})
+    protocols = sort_protocols(run.protocol for run in runs)
+    images = sorted({run.dataset for run in runs if run.dataset in PHOTOGRAPHS})
     parts = [
         *([_named("Data set", images)] if images else []),
         _named("Protocol", [protocol_words(runs, p) for p in protocols]),
-        _named("Machine", sorted(set(runs["device_name"]))),
-        _named("Precision", sorted(set(runs["precision"]))),
+        _named("Machine", sorted({run.device_name for run in runs})),
+        _named("Precision", sorted({run.precision for run in runs})),
     ]
     return " ".join(parts)
 
 
-def counted_caption(artifact: Artifact, counts: pd.DataFrame) -> str:
+def counted_caption(artifact: Artifact, counts: Sequence[Count]) -> str:
     """One line saying what was counted, of the artifact's networks."""
-    here = counts[counts["network"].isin([arm.network for arm in artifact.arms])]
-    if here.empty:
+    networks = {arm.network for arm in artifact.arms}
+    inputs = sorted({input_words(count) for count in counts if count.name in networks})
+    if not inputs:
         return "Nothing recorded yet."
-    inputs = " or ".join(sorted(set(here["input"])))
     return (
         f"Counted, not trained. Multiply-adds of the convolutions and linear layers, "
-        f"for one image of {inputs}."
+        f"for one image of {' or '.join(inputs)}."
     )
+
+
+def input_words(count: Count) -> str:
+    """The image that was counted on: 3 x 32 x 32."""
+    return " x ".join(str(n) for n in count.input)
 
 
 def ensemble_caption(artifact: Artifact, frames: Frames) -> str:
@@ -84,26 +88,21 @@ def ensemble_caption(artifact: Artifact, frames: Frames) -> str:
     if not found:
         return "Nothing recorded yet."
     return " ".join(
-        f"{row['name']}: {row['members']} ({row['settings'] or 'settings not stated'})."
-        for row in found
+        f"{e.name}: {', '.join(e.made.members)} "
+        f"({settings_words(e.made) or 'settings not stated'})."
+        for e in found
     )
 
 
 def evaluation_notes(artifact: Artifact, frames: Frames) -> list[str]:
     """How the errors of an artifact's evaluations were tested, and which are wanting."""
     wanted = evaluations_wanted(artifact)
-    made = frames.evaluations
+    runs = frames.select_runs(arms_shown(artifact))
     lines = []
     for name in wanted if not artifact.ensemble else ():
-        here = [
-            str(words)
-            for dataset, arm, evaluation, words in zip(
-                *(made[c] for c in ("dataset", "arm", "evaluation", "settings")), strict=True
-            )
-            if evaluation == name and (dataset, arm) in arms_shown(artifact)
-        ]
+        here = {settings_words(r.evaluations[name]) for r in runs if name in r.evaluations}
         if here:
-            lines.append(f"Evaluated as {name}: {'; others: '.join(sorted(set(here)))}.")
+            lines.append(f"Evaluated as {name}: {'; others: '.join(sorted(here))}.")
     lacking = [command for _, command in lacking_evaluations(artifact, frames)]
     if lacking:
         commands = "; ".join(f"`{command}`" for command in lacking)
@@ -116,7 +115,7 @@ def _named(word: str, names: Sequence[str]) -> str:
 
 
 def notes(
-    runs: pd.DataFrame,
+    runs: Sequence[Run],
     verdicts: Iterable[str],
     spreads: Mapping[tuple[str, str, str], Spread | None],
     *,
@@ -131,7 +130,7 @@ def notes(
     were read off. claims: those it makes. joint: whether it has a joint test.
     """
     lines = warnings(runs)
-    if not runs.empty:
+    if runs:
         lines.append(
             "Recorded: the final iterate, mean over n runs (seeds) ± their standard deviation. "
             "Difference: recorded minus published ± half of its 95 % interval, "
@@ -219,42 +218,40 @@ def _claims(claims: Sequence[ClaimRow]) -> list[str]:
     return lines
 
 
-def _statistics(runs: pd.DataFrame) -> str:
+def _statistics(runs: Sequence[Run]) -> str:
     """With which statistics of batch normalisation the runs were tested."""
     protocols: dict[str, list[str]] = {}
-    for words, here in runs.groupby("bn", sort=True):
-        protocols[str(words)] = sort_protocols(here["protocol"])
+    for words in sorted({run.bn for run in runs}):
+        protocols[words] = sort_protocols(run.protocol for run in runs if run.bn == words)
     if len(protocols) == 1:
         return f"Tested with batch normalisation's {next(iter(protocols))}."
     parts = [f"{words} ({', '.join(under)})" for words, under in protocols.items()]
     return f"Tested with batch normalisation's {'; others with its '.join(parts)}."
 
 
-def warnings(runs: pd.DataFrame) -> list[str]:
+def warnings(runs: Sequence[Run]) -> list[str]:
     """What makes runs less comparable than a table's look suggests."""
     lines = []
-    precisions = sorted(set(runs["precision"]))
+    precisions = sorted({run.precision for run in runs})
     if len(precisions) > 1:
         mixed = [
-            f"{p} ({', '.join(sorted(set(runs[runs['precision'] == p]['arm'])))})"
+            f"{p} ({', '.join(sorted({run.arm for run in runs if run.precision == p}))})"
             for p in precisions
         ]
         lines.append(f"These runs mix precisions: {', '.join(mixed)}.")
     specs: dict[str, set[str]] = {}
-    labels = zip(runs["dataset"], runs["arm"], runs["protocol"], runs["question"], strict=True)
-    for dataset, arm, protocol, question in labels:
-        specs.setdefault(f"{arm} ({dataset}, {protocol})", set()).add(question)
+    for run in runs:
+        specs.setdefault(f"{run.arm} ({run.dataset}, {run.protocol})", set()).add(run.question)
     lines += [
         f"The seeds of {name} were not run with one recipe, recipe version and data."
         for name, questions in sorted(specs.items())
         if len(questions) > 1
     ]
-    for column, words in (
-        ("skipped", "Run without some images, which could not be read"),
-        ("dirty", "Run from a source tree with uncommitted changes"),
+    for words, marked in (
+        ("Run without some images, which could not be read", [r for r in runs if r.skipped]),
+        ("Run from a source tree with uncommitted changes", [r for r in runs if r.dirty]),
     ):
-        marked = runs[runs[column].astype(bool)]
-        names = {f"{a} seed {s}" for a, s in zip(marked["arm"], marked["seed"], strict=True)}
+        names = {f"{run.arm} seed {run.seed}" for run in marked}
         if names:
             lines.append(f"{words}: {', '.join(sorted(names))}.")
     return lines

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from resnet_repro.paper import artifacts
 from resnet_repro.paper.artifacts import Artifact
@@ -23,7 +22,7 @@ from resnet_repro.report.claims import ClaimRow
 from resnet_repro.report.columns import CLAIMS, RESULTS, text_grid
 from resnet_repro.report.grid import Grid, markdown_grid
 from resnet_repro.report.load.evaluations import CROPS, below, evaluations_wanted, wanted_command
-from resnet_repro.report.load.frames import Frames
+from resnet_repro.report.load.frames import Frames, Run
 from resnet_repro.report.load.view import arms_shown
 from resnet_repro.report.sections.error_at_first_drop import (
     first_grid,
@@ -61,7 +60,6 @@ set), the mean over every seed run; the words of the verdicts are explained unde
 nobody has run yet is listed [at the end](#missing), with the command and the hours it would take.
 """
 
-Runs = Sequence[dict[str, Any]]
 LinkTo = Callable[[Path], str]
 
 
@@ -127,9 +125,9 @@ def _recorded(artifact: Artifact, frames: Frames) -> bool:
     return any(frames.runs_of(dataset, arm) for dataset, arm in arms_shown(artifact))
 
 
-def _folder(runs: Runs) -> Path | None:
+def _folder(runs: Sequence[Run]) -> Path | None:
     """One run's folder, or the folder that holds several."""
-    folders = [str(Path(run["folder"]).resolve()) for run in runs]
+    folders = [str(run.folder.resolve()) for run in runs]
     return Path(os.path.commonpath(folders)) if folders else None
 
 
@@ -140,8 +138,7 @@ def _of_row(
     if row.quoted:
         return None
     if artifact.ensemble:
-        here = [e["file"] for e in frames.ensembles_of(artifact) if e["name"] == row.arm]
-        return Path(here[0]) if here else None
+        return next((e.file for e in frames.ensembles_of(artifact) if e.name == row.arm), None)
     runs = frames.runs_of(row.dataset, row.arm, row.protocol or None)
     if row.metric in COUNTED and (artifact.counted or not runs):
         files = [folder / "counts" / f"{row.network}.json" for folder in results_dirs]
@@ -187,11 +184,7 @@ def _claims(claims: Sequence[ClaimRow], artifact: Artifact, frames: Frames, link
             ("higher", row.claim.higher, row.higher_seeds),
             ("lower", row.claim.lower, row.lower_seeds),
         ):
-            runs = [
-                run
-                for run in frames.runs_of(row.dataset, name, row.protocol)
-                if run["seed"] in seeds
-            ]
+            runs = [r for r in frames.runs_of(row.dataset, name, row.protocol) if r.seed in seeds]
             i = cells.columns.index(side)
             new[i] = _leading(line[i], _folder(runs), link)
         lines.append(tuple(new))

@@ -6,13 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from resnet_repro.paper.artifacts import Arm, Artifact, Published
 from resnet_repro.paper.published import PublishedValue, published_for, table_values
 from resnet_repro.records.metrics import COUNTED, ERRORS, METRICS
 from resnet_repro.report.claims import ClaimRow, claim_rows
-from resnet_repro.report.load.frames import Frames, sort_protocols
+from resnet_repro.report.load.frames import Frames, Run, sort_protocols
 from resnet_repro.report.load.seeds import POOLED, counts, family, outcomes, spread
 from resnet_repro.report.load.view import arms_shown
 from resnet_repro.report.notes import (
@@ -154,7 +152,7 @@ def comparison(artifact: Artifact, recorded: Frames, local: Frames) -> list[Side
     ]
 
 
-def _caption(artifact: Artifact, frames: Frames, runs: pd.DataFrame) -> str:
+def _caption(artifact: Artifact, frames: Frames, runs: Sequence[Run]) -> str:
     if artifact.counted:
         return counted_caption(artifact, frames.counts)
     return ensemble_caption(artifact, frames) if artifact.ensemble else caption(runs)
@@ -168,7 +166,7 @@ def _protocols(artifact: Artifact, *frames: Frames) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     if artifact.ensemble:
         for row in (row for f in frames for row in f.ensembles_of(artifact)):
-            found.setdefault(row["name"], [row["protocol"]])
+            found.setdefault(row.name, [row.protocol])
         return found or {ENSEMBLE: [artifact.protocol]}
     for arm in artifact.arms:
         names = [p for f in frames for p in f.protocols_of(arm.dataset, arm.name)]
@@ -238,8 +236,8 @@ def _error_row(
         next((v for v in values if v.statistic == "best"), None),
         ours,
         tuple(o.seed for o in found),
-        tuple(sorted({run["device_name"] for run in runs})),
-        tuple(sorted({run["precision"] for run in runs})),
+        tuple(sorted({run.device_name for run in runs})),
+        tuple(sorted({run.precision for run in runs})),
     )
 
 
@@ -249,8 +247,8 @@ def _ensemble_row(
     """An ensemble on images that its published value was not measured on."""
     dataset = artifact.arms[0].dataset
     value = published_for(key)[0]
-    errors = [row[key.metric] for row in frames.ensembles_of(artifact) if row["name"] == name]
-    found = [Outcome(0, float(error)) for error in errors if not math.isnan(error)]
+    errors = [e.made.number(key.metric) for e in frames.ensembles_of(artifact) if e.name == name]
+    found = [Outcome(0, error) for error in errors if not math.isnan(error)]
     ours = judge(found, value, None, dataset=dataset, protocol=protocol)
     return ResultRow(name, "", dataset, key.metric, protocol, value, None, ours)
 

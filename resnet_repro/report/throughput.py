@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 
 from resnet_repro.models.cost import seconds_per_work, typical_pace, work_per_image
 from resnet_repro.report.grid import Grid
-from resnet_repro.report.load.frames import LABELS, Frames
+from resnet_repro.report.load.frames import LABELS, Frames, Run
 
 
 def pace(frames: Frames) -> Grid:
@@ -26,20 +24,10 @@ def pace(frames: Frames) -> Grid:
             continue
         images = float((timing["images_per_second"] * timing["seconds"]).sum())
         hours = images / rate / 3600
-        rows.append(
-            (
-                str(run["arm"]),
-                str(run["dataset"]),
-                str(run["protocol"]),
-                str(run["seed"]),
-                _machine(run),
-                str(run["threads"]),
-                f"{rate:,.0f}",
-                f"{hours:.1f}",
-            )
-        )
-    labels = ("network", "data set", "protocol", "seed")
-    return Grid((*labels, "machine", "threads", "images a second", "hours"), tuple(rows))
+        labels = (run.arm, run.dataset, run.protocol, str(run.seed), _machine(run))
+        rows.append((*labels, str(run.threads), f"{rate:,.0f}", f"{hours:.1f}"))
+    heads = ("network", "data set", "protocol", "seed", "machine", "threads")
+    return Grid((*heads, "images a second", "hours"), tuple(rows))
 
 
 def seconds_per_image(
@@ -53,10 +41,9 @@ def seconds_per_image(
     """
     found: dict[str, list[float]] = {}
     for run, timing in _timed(frames):
-        if run["dataset"] != dataset:
+        if run.dataset != dataset:
             continue
-        pixels = None if math.isnan(run["crop"]) else int(run["crop"])
-        unit = seconds_per_work(str(run["network"]), pixels, timing["images_per_second"])
+        unit = seconds_per_work(run.network, run.crop, timing["images_per_second"])
         if unit is not None:
             found.setdefault(_machine(run), []).append(unit)
     work = work_per_image(network, crop)
@@ -65,13 +52,12 @@ def seconds_per_image(
     return {name: work * statistics.median(units) for name, units in sorted(found.items())}
 
 
-def _timed(frames: Frames) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+def _timed(frames: Frames) -> Iterator[tuple[Run, pd.DataFrame]]:
     """Each run, in the order of the labels, with its rows of timing."""
     timings = dict(iter(frames.timing.groupby(list(LABELS))))
-    for run in frames.runs.sort_values(list(LABELS)).to_dict("records"):
-        named = {str(name): value for name, value in run.items()}
-        yield named, timings.get(tuple(named[x] for x in LABELS), frames.timing.iloc[:0])
+    for run in sorted(frames.runs, key=lambda run: run.labels):
+        yield run, timings.get(run.labels, frames.timing.iloc[:0])
 
 
-def _machine(run: dict[str, Any]) -> str:
-    return f"{run['device_name']}, {run['precision']}"
+def _machine(run: Run) -> str:
+    return f"{run.device_name}, {run.precision}"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from resnet_repro.commands import run_command
 from resnet_repro.paper.artifacts import Arm, Artifact
@@ -17,7 +15,6 @@ from resnet_repro.report.load.evaluations import (
     CROPS,
     below,
     evaluations_wanted,
-    unevaluated,
     wanted_command,
 )
 from resnet_repro.report.load.frames import Frames
@@ -70,9 +67,9 @@ def missing_runs(artifacts: Sequence[Artifact], frames: Frames) -> list[Missing]
     hours: dict[tuple[str, str, str], dict[str, float]] = {}
     for run, (arm, names) in sorted(wanted.items(), key=lambda item: item[0].seed):
         has = frames.runs_of(run.dataset, run.arm)
-        if any((r["protocol"], r["seed"]) == (run.protocol, run.seed) for r in has):
+        if any(r.id == run for r in has):
             continue
-        elsewhere = sorted({str(r["protocol"]) for r in has if r["seed"] == run.seed})
+        elsewhere = sorted({r.protocol for r in has if r.seed == run.seed})
         key = (run.dataset, arm.network, run.protocol)
         if key not in hours:
             hours[key] = _hours(frames, *key)
@@ -86,16 +83,15 @@ def _hours(frames: Frames, dataset: str, network: str, protocol: str) -> dict[st
     The paper's protocol has the paper's length, any other the length that runs under it were
     recorded with.
     """
-    runs = frames.runs
-    here = runs[(runs["dataset"] == dataset) & (runs["protocol"] == protocol)]
+    here = [run for run in frames.runs if (run.dataset, run.protocol) == (dataset, protocol)]
     crop = None
     if protocol == PAPER_PROTOCOL:
         images = ITERATIONS[dataset] * BATCHES[dataset]
-    elif here.empty or here["batch_size"].isna().any():
+    elif not here:
         return {}
     else:
-        images = int(here["schedule"].iloc[0] * here["batch_size"].iloc[0])
-        crop = None if here["crop"].isna().any() else int(here["crop"].iloc[0])
+        images = here[0].schedule * here[0].batch_size
+        crop = here[0].crop
     paces = seconds_per_image(frames, dataset, network, crop)
     return {machine: seconds * images / 3600 for machine, seconds in paces.items()}
 
@@ -112,17 +108,11 @@ def lacking_evaluations(artifact: Artifact, frames: Frames) -> list[tuple[RunId,
     for evaluation in evaluations_wanted(artifact):
         metric = next(name for name, m in EVALUATED.items() if m.evaluation == evaluation)
         for arm in artifact.arms:
-            for row in frames.runs_of(arm.dataset, arm.name):
-                if evaluation not in CROPS and not _keeps_weights(row):
-                    continue
-                if unevaluated(row, metric):
-                    run = RunId(arm.dataset, arm.name, row["protocol"], row["seed"])
-                    found.append((run, wanted_command([below(run)], evaluation)))
+            for run in frames.runs_of(arm.dataset, arm.name):
+                kept = evaluation in CROPS or (run.folder / "weights.safetensors").is_file()
+                if kept and run.unevaluated(metric):
+                    found.append((run.id, wanted_command([below(run.id)], evaluation)))
     return found
-
-
-def _keeps_weights(run: dict[str, Any]) -> bool:
-    return (Path(run["folder"]) / "weights.safetensors").is_file()
 
 
 def missing_evaluations(artifacts: Sequence[Artifact], frames: Frames) -> Grid:

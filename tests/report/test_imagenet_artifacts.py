@@ -160,7 +160,7 @@ def test_each_table_takes_its_own_test(tmp_path: Path) -> None:
         ("table4", "dense_top1_error"): 20.8,
         ("table4", "dense_top5_error"): 5.3,
     }
-    assert found.runs["center_top5_error"].tolist() == [7.9]
+    assert [run.values["center_top5_error"] for run in found.runs] == [7.9]
     notes = "\n".join(table(TABLE3, found).notes)
     assert "Evaluated as ten_crop: shorter side 256; crop 224; BN statistics moving." in notes
 
@@ -243,7 +243,7 @@ def test_an_ensemble_in_two_folders_counts_once(tmp_path: Path) -> None:
     for folder, top5 in (("a", 4.1), ("b", 4.2)):
         ensemble(tmp_path / folder, "one", "resnet50/paper/seed0", top5=top5)
     found = read_frames([tmp_path / "a", tmp_path / "b"]).ensembles
-    assert found["top5_error"].tolist() == [4.1]
+    assert [e.made.number("top5_error") for e in found] == [4.1]
 
 
 def test_photographs_name_their_data_set_and_their_error(tmp_path: Path) -> None:
@@ -490,7 +490,7 @@ def test_hours_are_scaled_by_multiply_adds_within_a_data_set(tmp_path: Path) -> 
     )
     rows = {str(m.run): m.hours for m in missing_runs(OURS, found)}
     # 600,000 * 256 images / 500 a second / 3,600 = 85.33 h of ResNet-50; counts in the records
-    count = {c["network"]: c["multiply_adds"] for c in committed().counts.to_dict("records")}
+    count = {c.name: c.multiply_adds for c in committed().counts}
     expected = 600_000 * 256 / 500 / 3600 * count["resnet152"] / count["resnet50"]
     assert rows["imagenet/resnet152/paper/seed0"] == {"Some GPU, fp32": pytest.approx(expected)}
     # 500 * 256 images at 1,000 a second on plain-18, crop 112: the same crop on both sides

@@ -286,7 +286,7 @@ def flops(results: Path) -> list[ResultRow]:
 def test_runs_of_its_arms_are_no_part_of_it(results: Path) -> None:
     write(results, Fake("resnet50", dataset="imagenet", dirty=True))
     frames = read_frames([results])
-    assert make_view(TABLE1, frames).frames.runs.empty
+    assert make_view(TABLE1, frames).frames.runs == ()
     assert not any(
         "Recorded:" in note or "uncommitted" in note for note in table(TABLE1, frames).notes
     )

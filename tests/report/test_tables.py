@@ -76,9 +76,9 @@ def test_a_run_is_a_row_and_its_curve_a_long_table(tmp_path: Path) -> None:
         tmp_path, Fake("resnet20", 8.8, seed=1, rows=4), Fake("plain20", 9.7, dirty=True)
     )
     assert len(found.runs) == 2
-    run = found.runs[found.runs["arm"] == "resnet20"].iloc[0]
-    assert (run["seed"], run["test_error"], run["schedule"]) == (1, 8.8, 64_000)
-    assert run["commit"] == "0" * 40
+    [run] = found.runs_of("cifar10", "resnet20")
+    assert (run.seed, run.values["test_error"], run.schedule) == (1, 8.8, 64_000)
+    assert not run.dirty
     mine = found.metrics[found.metrics["arm"] == "resnet20"]
     assert mine["iteration"].tolist() == [16_000, 32_000, 48_000, 64_000]
     assert mine["test_error"].iloc[-1] == pytest.approx(8.8)
@@ -91,7 +91,7 @@ def test_unfinished_runs_are_not_there_yet(tmp_path: Path) -> None:
     fake = Fake("resnet20")
     write(tmp_path, fake)
     (fake.run.folder(tmp_path) / "result.json").unlink()
-    assert read_frames([tmp_path]).runs.empty
+    assert read_frames([tmp_path]).runs == ()
     assert read_frames([tmp_path / "nowhere"]).metrics.empty
 
 
@@ -99,7 +99,7 @@ def test_a_run_in_two_folders_counts_once(tmp_path: Path) -> None:
     write(tmp_path / "a", Fake("resnet20", 8.0), Fake("resnet20", 8.1, seed=1))
     write(tmp_path / "b", Fake("resnet20", 9.0), Fake("resnet20", 9.1, seed=2))
     found = read_frames([tmp_path / "a", tmp_path / "b"])
-    assert found.runs["test_error"].tolist() == [8.0, 8.1, 9.1]
+    assert [run.values["test_error"] for run in found.runs] == [8.0, 8.1, 9.1]
 
 
 def test_two_records_of_one_name_and_different_specs_are_refused(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_figure_shows_the_fullest_protocol(
     found = frames(tmp_path, *(Fake("plain20", protocol=p) for p in protocols))
     view = make_view(FIG1, found)
     assert view.protocol == expected
-    assert set(view.frames.runs["protocol"]) <= {expected}
+    assert {run.protocol for run in view.frames.runs} <= {expected}
 
 
 def test_a_view_holds_the_artifacts_own_arms_on_their_own_data(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_view_holds_the_artifacts_own_arms_on_their_own_data(tmp_path: Path) -
         Fake("plain56", dataset="digits"),
     )
     view = make_view(FIG1, found)
-    assert view.frames.runs["arm"].tolist() == ["plain20"]
+    assert [run.arm for run in view.frames.runs] == ["plain20"]
     assert set(view.frames.metrics["arm"]) == {"plain20"}
 
 

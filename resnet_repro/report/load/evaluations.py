@@ -1,13 +1,10 @@
-"""Evaluations as the report's tables hold them: of runs, and of ensembles, which are no run's."""
+"""Evaluations of runs, and of ensembles, which are no run's: read, named in words, wanted."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from resnet_repro.commands import evaluate_command, study_command
 from resnet_repro.errors import UserError
@@ -24,32 +21,13 @@ from resnet_repro.records.evaluations import (
 from resnet_repro.records.metrics import EVALUATED
 from resnet_repro.records.probes import PROBES
 from resnet_repro.records.schema import RunId
+from resnet_repro.report.load.frames import Ensemble
 
-ENSEMBLES = (
-    "dataset",
-    "name",
-    "members",
-    "protocol",
-    "top1_error",
-    "top5_error",
-    "settings",
-    "file",
-)
 CROPS = {CENTER: "center", TEN_CROP: "10", DENSE: "dense"}  # how the command names them
 
 
-def unevaluated(run: dict[str, Any], metric: str) -> bool:
-    """Whether a run lacks that metric because nobody measured it.
-
-    That is of evaluations still to come, and of the weights' norms, which recipe version 1 did
-    not record. One that diverged has nothing to evaluate, and lacks it for that.
-    """
-    later = metric in EVALUATED or metric == "gradient_norm"
-    return later and run["status"] == "done" and math.isnan(run[metric])
-
-
-def record_evaluations(record: store.Record) -> list[Evaluation]:
-    """A record's evaluations. Raises UserError for one that was made from another spec."""
+def record_evaluations(record: store.Record) -> dict[str, Evaluation]:
+    """A record's evaluations by name. Raises UserError for one that was made from another spec."""
     found = read_evaluations(record.folder)
     for evaluation in found:
         if evaluation.spec_hash != record.spec.hash:
@@ -57,43 +35,24 @@ def record_evaluations(record: store.Record) -> list[Evaluation]:
                 f"{record.folder}: its evaluation '{evaluation.name}' was made from another spec: "
                 "remove it and evaluate the run again"
             )
-    return found
+    return {evaluation.name: evaluation for evaluation in found}
 
 
-def errors_of(evaluations: Sequence[Evaluation]) -> dict[str, float]:
+def evaluated_values(found: Mapping[str, Evaluation]) -> dict[str, float]:
     """What one run's evaluations measured, errors in %; NaN for those nobody made."""
-    found = {e.name: e for e in evaluations}
     return {
         name: found[m.evaluation].number(m.value) if m.evaluation in found else math.nan
         for name, m in EVALUATED.items()
     }
 
 
-def ensembles_frame(results_dirs: Sequence[Path]) -> pd.DataFrame:
-    """Every ensemble below the folders, a row each; of one name the first folder's."""
-    rows: dict[tuple[str, str], dict[str, object]] = {}
+def ensembles_below(results_dirs: Sequence[Path]) -> tuple[Ensemble, ...]:
+    """Every ensemble below the folders; of one name the first folder's."""
+    found: dict[tuple[str, str], Ensemble] = {}
     for results in results_dirs:
-        for dataset, path, e in read_ensembles(results):
-            rows.setdefault(
-                (dataset, e.name),
-                {
-                    "dataset": dataset,
-                    "name": e.name,
-                    "members": ", ".join(e.members),
-                    "protocol": "+".join(sorted({_protocol(m) for m in e.members} - {""})),
-                    "top1_error": e.number("top1_error"),
-                    "top5_error": e.number("top5_error"),
-                    "settings": settings_words(e),
-                    "file": str(path),
-                },
-            )
-    return pd.DataFrame(list(rows.values()), columns=list(ENSEMBLES))
-
-
-def _protocol(member: str) -> str:
-    """Of a member named as arm/protocol/seedK; empty for weights that are no run's."""
-    parts = member.split("/")
-    return parts[-2] if len(parts) >= 3 and parts[-1].startswith("seed") else ""
+        for dataset, path, made in read_ensembles(results):
+            found.setdefault((dataset, made.name), Ensemble(dataset, made, path))
+    return tuple(found.values())
 
 
 def settings_words(evaluation: Evaluation) -> str:

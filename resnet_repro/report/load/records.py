@@ -1,7 +1,8 @@
-"""Records read into the tables of `frames`."""
+"""Records read into the rows and tables of `frames`."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -16,16 +17,27 @@ from resnet_repro.errors import UserError
 from resnet_repro.models.parameters import parameters_problem
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import read_counts
-from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.records.recipe import RecordedRecipe
 from resnet_repro.records.verify import contradictions
 from resnet_repro.report.load.evaluations import (
-    ensembles_frame,
-    errors_of,
+    ensembles_below,
+    evaluated_values,
     record_evaluations,
-    settings_words,
 )
-from resnet_repro.report.load.frames import COUNTS, EVALUATIONS, LABELS, RESULTS, RUNS, Frames
+from resnet_repro.report.load.frames import LABELS, Frames, Run
+
+# Of result.json; what else it has is not measured.
+MEASURED = (
+    "train_loss",
+    "train_error",
+    "test_loss",
+    "test_error",
+    "best_test_error",
+    "best_test_iteration",
+    "warmup_ended",
+    "half_precision_test_error",
+    "test_error_moving",
+)
 
 
 def read_frames(results_dirs: Sequence[Path]) -> Frames:
@@ -46,33 +58,24 @@ def read_frames(results_dirs: Sequence[Path]) -> Frames:
     records = list(seen.values())
     layers = _long(records, "layers.csv", schema.LAYERS)
     gradients = _gradients(records)
-    evaluations = [record_evaluations(record) for record in records]
-    runs = pd.DataFrame(
-        [_run(r, e) for r, e in zip(records, evaluations, strict=True)], columns=list(RUNS)
-    )
-    if records:
-        labels = list(zip(*(runs[x] for x in LABELS), strict=True))
-        means = layers.groupby(list(LABELS))["std"].mean()
-        runs["layer_std"] = means.reindex(labels).array
-        norms = gradients.groupby(list(LABELS))[schema.STAGES[0]].median()
-        runs["gradient_norm"] = norms.reindex(labels).array
+    summaries = {
+        "layer_std": _by_run(layers, "std", "mean"),
+        "gradient_norm": _by_run(gradients, schema.STAGES[0], "median"),
+    }
     return Frames(
-        runs,
+        tuple(_run(record, summaries) for record in records),
         _long(records, "metrics.csv", *schema.METRICS_FORMS, check=_check_metrics),
         _long(records, "timing.csv", schema.TIMING),
         gradients,
         layers,
-        _counts(results_dirs),
-        pd.DataFrame(
-            [
-                {**_labels(record), "evaluation": e.name, "settings": settings_words(e), "made": e}
-                for record, found in zip(records, evaluations, strict=True)
-                for e in found
-            ],
-            columns=list(EVALUATIONS),
-        ),
-        ensembles_frame(results_dirs),
+        tuple(read_counts(results_dirs)),
+        ensembles_below(results_dirs),
     )
+
+
+def _by_run(frame: pd.DataFrame, column: str, how: str) -> dict[Any, float]:
+    """The mean or the median of a column over each run's rows, by the run's labels."""
+    return {} if frame.empty else frame.groupby(list(LABELS))[column].agg(how).to_dict()
 
 
 def _gradients(records: Sequence[store.Record]) -> pd.DataFrame:
@@ -88,46 +91,35 @@ def _gradients(records: Sequence[store.Record]) -> pd.DataFrame:
     return known.drop(columns=weights).assign(**dict(zip(schema.STAGES, products.T, strict=True)))
 
 
-def _counts(results_dirs: Sequence[Path]) -> pd.DataFrame:
-    rows = [
-        (c.name, " x ".join(str(n) for n in c.input), c.parameters, c.multiply_adds)
-        for c in read_counts(results_dirs)
-    ]
-    return pd.DataFrame(rows, columns=list(COUNTS))
-
-
-def _labels(record: store.Record) -> dict[str, object]:
-    run = record.run
-    return {"dataset": run.dataset, "arm": run.arm, "protocol": run.protocol, "seed": run.seed}
-
-
-def _run(record: store.Record, evaluations: Sequence[Evaluation]) -> dict[str, object]:
-    result, execution, spec = record.result, record.execution, record.spec
-    recipe = record.recipe
+def _run(record: store.Record, summaries: Mapping[str, dict[Any, float]]) -> Run:
+    """summaries: of its long tables, by metric and then by the run's labels."""
+    result, execution, spec, recipe = record.result, record.execution, record.spec, record.recipe
+    labels = dataclasses.astuple(record.run)
+    evaluations = record_evaluations(record)
     question = json.dumps(asdict(replace(spec, seed=0)), sort_keys=True)
-    return {
-        **_labels(record),
-        "network": spec.network,
-        "status": result.status,
-        "iterations": result.iterations,
-        "schedule": recipe.iterations,
-        "batch_size": float(recipe.batch_size),
-        "crop": _or_nan(recipe.crop),
-        "parameters": result.parameters,
-        **{name: _or_nan(getattr(result, name)) for name in RESULTS},
-        **errors_of(evaluations),
-        "bn": _statistics(recipe),
-        "device": execution.device,
-        "device_name": execution.device_name,
-        "precision": "+".join(execution.precisions),
-        "threads": execution.threads,
-        "commit": execution.commit,
-        "dirty": execution.any_dirty,
-        "skipped": len(execution.skipped_images),
-        "question": hashlib.sha256(question.encode()).hexdigest(),
-        "spec_hash": spec.hash,
-        "folder": str(record.folder),
-    }
+    return Run(
+        id=record.run,
+        network=spec.network,
+        status=result.status,
+        schedule=recipe.iterations,
+        batch_size=recipe.batch_size,
+        crop=recipe.crop,
+        parameters=result.parameters,
+        values={
+            **{name: _or_nan(getattr(result, name)) for name in MEASURED},
+            **evaluated_values(evaluations),
+            **{name: found.get(labels, math.nan) for name, found in summaries.items()},
+        },
+        evaluations=evaluations,
+        bn=_statistics(recipe),
+        device_name=execution.device_name,
+        precision="+".join(execution.precisions),
+        threads=execution.threads,
+        dirty=execution.any_dirty,
+        skipped=len(execution.skipped_images),
+        question=hashlib.sha256(question.encode()).hexdigest(),
+        folder=record.folder,
+    )
 
 
 def _statistics(recipe: RecordedRecipe) -> str:
@@ -161,7 +153,7 @@ def _long(
     rows: list[dict[str, object]] = []
     for record in records:
         path = record.folder / name
-        labels = _labels(record)
+        labels = dataclasses.asdict(record.run)
         read = store.read_table(path, columns, *fewer)
         cells = [{c: _cell(row[c], c, path) for c in row} for row in read]
         check(record, cells)

@@ -8,7 +8,6 @@ from resnet_repro.models.names import parse
 from resnet_repro.paper.artifacts import Arm, Artifact
 from resnet_repro.paper.published import PAPER_PROTOCOL, seed_std_prior
 from resnet_repro.records.metrics import COUNTED, ERRORS
-from resnet_repro.report.load.evaluations import unevaluated
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.statistics import Spread, pooled_std
 from resnet_repro.report.verdicts.rule import Outcome
@@ -30,23 +29,23 @@ def outcomes(frames: Frames, dataset: str, arm: str, protocol: str, metric: str)
     """
     return [
         Outcome(
-            int(run["seed"]),
-            None if math.isnan(run[metric]) else float(run[metric]),
-            run["status"] != "done",
+            run.seed,
+            None if math.isnan(run.values[metric]) else run.values[metric],
+            run.status != "done",
         )
         for run in frames.runs_of(dataset, arm, protocol)
-        if not unevaluated(run, metric)
+        if not run.unevaluated(metric)
     ]
 
 
 def counts(artifact: Artifact, arm: Arm, metric: str, frames: Frames) -> list[int]:
     """Parameters as the runs of a network that was trained have them; else the network's count."""
     if metric == "params" and not artifact.counted:
-        found = [int(run["parameters"]) for run in frames.runs_of(arm.dataset, arm.name)]
+        found = [run.parameters for run in frames.runs_of(arm.dataset, arm.name)]
         if found:
             return found
     count = frames.count_of(arm.network)
-    return [] if count is None else [int(count[COUNTED[metric].counted])]
+    return [] if count is None else [getattr(count, COUNTED[metric].counted)]
 
 
 def spread(frames: Frames, arm: Arm, metric: str, protocol: str) -> Spread | None:
@@ -63,7 +62,7 @@ def spread(frames: Frames, arm: Arm, metric: str, protocol: str) -> Spread | Non
     groups = [
         _values(frames, arm.dataset, name, protocol, metric)
         for name in frames.arms(arm.dataset)
-        if family(frames.runs_of(arm.dataset, name)[0]["network"]) == kind
+        if family(frames.runs_of(arm.dataset, name)[0].network) == kind
     ]
     papers = protocol == PAPER_PROTOCOL and kind == "residual"
     return pooled_std(groups, seed_std_prior(arm.dataset, metric) if papers else None)

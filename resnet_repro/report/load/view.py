@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
-
-import pandas as pd
 
 from resnet_repro.paper.artifacts import Artifact
 from resnet_repro.paper.published import PAPER_PROTOCOL
 from resnet_repro.report.load.evaluations import studies_wanted
-from resnet_repro.report.load.frames import LABELS, Frames
+from resnet_repro.report.load.frames import Frames
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class View:
     def empty(self) -> bool:
         """Whether nothing of the artifact is recorded."""
         frames = self.frames
-        return frames.runs.empty and frames.counts.empty and frames.ensembles.empty
+        return not (frames.runs or frames.counts or frames.ensembles)
 
 
 def make_view(artifact: Artifact, frames: Frames) -> View:
@@ -39,38 +37,22 @@ def make_view(artifact: Artifact, frames: Frames) -> View:
     runs that have them, and no other.
     """
     arms = arms_shown(artifact)
-    frames = _studied(frames, studies_wanted(artifact))
+    studies = set(studies_wanted(artifact))
+    runs = [run for run in frames.runs if studies <= run.evaluations.keys()]
     if any(claim.metric == "gradient_norm" for claim in artifact.claims):
-        known = frames.runs["gradient_norm"].notna()  # recipe version 1 recorded too little
-        frames = dataclasses.replace(frames, runs=frames.runs[known].reset_index(drop=True))
-    found = sorted(set(frames.select_runs(arms)["protocol"]))
+        # Recipe version 1 recorded too little.
+        runs = [run for run in runs if not math.isnan(run.values["gradient_norm"])]
+    frames = dataclasses.replace(frames, runs=tuple(runs))
+    found = sorted({run.protocol for run in frames.select_runs(arms)})
     order = [PAPER_PROTOCOL, artifact.protocol, "quarter", "short", *found]
     protocol = next((p for p in order if p in found), artifact.protocol)
     networks = {arm.network for arm in artifact.arms} if artifact.counted else set()
-    counts = frames.counts[frames.counts["network"].isin(networks)].reset_index(drop=True)
-    datasets = {arm.dataset for arm in artifact.arms} if artifact.ensemble else set()
-    ensembles = frames.ensembles[frames.ensembles["dataset"].isin(datasets)].reset_index(drop=True)
-    shown = dataclasses.replace(frames.select(arms, protocol), counts=counts, ensembles=ensembles)
+    shown = dataclasses.replace(
+        frames.select(arms, protocol),
+        counts=tuple(count for count in frames.counts if count.name in networks),
+        ensembles=tuple(frames.ensembles_of(artifact) if artifact.ensemble else ()),
+    )
     return View(artifact, shown, protocol)
-
-
-def _studied(frames: Frames, studies: Sequence[str]) -> Frames:
-    """The frames with only those runs in `runs` and `evaluations` that have all these studies."""
-    if not studies:
-        return frames
-    made = frames.evaluations
-    having = [
-        set(zip(*(made[made["evaluation"] == name][c] for c in LABELS), strict=True))
-        for name in studies
-    ]
-    both = set.intersection(*having)
-
-    def part(frame: pd.DataFrame) -> pd.DataFrame:
-        labels = zip(*(frame[c] for c in LABELS), strict=True)
-        keep = pd.Series([run in both for run in labels], index=frame.index, dtype=bool)
-        return frame[keep].reset_index(drop=True)
-
-    return dataclasses.replace(frames, runs=part(frames.runs), evaluations=part(made))
 
 
 def arms_shown(artifact: Artifact) -> set[tuple[str, str]]:

@@ -19,10 +19,10 @@ import jinja2
 from markupsafe import Markup
 
 from resnet_repro.paths import RECORDED
-from resnet_repro.records import schema, store
+from resnet_repro.records import store
 from resnet_repro.records.files import write_atomic
 from resnet_repro.records.metrics import METRICS
-from resnet_repro.report.load.frames import LABELS, Frames
+from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.page import drawings, layers, sections, summary, texts
 from resnet_repro.report.page.charts import artifact_charts, run_charts
 from resnet_repro.report.page.data import read_data, script_json
@@ -67,19 +67,16 @@ def write_page(path: Path, tables: Sequence[tuple[Table, Path]], frames: Frames)
     """
     arms = {(arm.dataset, arm.name) for table, _ in tables for arm in table.artifact.arms}
     rows = [
-        row for dataset, arm in sorted(arms, key=_by_depth) for row in frames.runs_of(dataset, arm)
+        run for dataset, arm in sorted(arms, key=_by_depth) for run in frames.runs_of(dataset, arm)
     ]
-    ids = [schema.RunId(*(row[label] for label in LABELS)) for row in rows]
-    records = [
-        store.read_record(run, Path(row["folder"])) for run, row in zip(ids, rows, strict=True)
-    ]
-    data = read_data(frames, rows, [run_anchor(run) for run in ids])
+    ids = {run.id for run in rows}
+    data = read_data(frames, rows, [run_anchor(run.id) for run in rows])
     anchors = sections.Anchors()
     shown = [
         Section(
             table,
             f"artifact-{table.artifact.name}",
-            sections.results_grid(table, set(ids), anchors),
+            sections.results_grid(table, ids, anchors),
             sections.claims_grid(table, anchors),
             artifact_charts(table, frames, data),
             tuple(re.sub("[*`]", "", note) for note in table.notes),  # Markdown's signs
@@ -89,8 +86,11 @@ def write_page(path: Path, tables: Sequence[tuple[Table, Path]], frames: Frames)
         for table, svg in tables
     ]
     runs = [
-        (read_run(record, path), run_charts(run_anchor(run), row, data))
-        for record, run, row in zip(records, ids, rows, strict=True)
+        (
+            read_run(store.read_record(run.id, run.folder), path),
+            run_charts(run_anchor(run.id), run, data),
+        )
+        for run in rows
     ]
     charts = [c for s in shown for c in s.charts] + [c for _, found in runs for c in found]
     values = {

@@ -7,7 +7,6 @@ paper's curve, or points of a table), so that every number is in the page once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from matplotlib.colors import to_hex
 
@@ -15,7 +14,7 @@ from resnet_repro.models.names import parse
 from resnet_repro.paper.artifacts import Arm
 from resnet_repro.paper.published import FIGURES, ITERATIONS, curve, curve_name, layer_std
 from resnet_repro.records.metrics import STUDIED
-from resnet_repro.report.load.frames import Frames
+from resnet_repro.report.load.frames import Frames, Run
 from resnet_repro.report.load.seeds import family
 from resnet_repro.report.page.data import ChartData
 from resnet_repro.report.page.points import Chart, Tag, bars, empty_chart, values
@@ -52,7 +51,7 @@ def artifact_charts(table: Table, frames: Frames, data: ChartData) -> list[Chart
     return charts + [chart for chart in found if chart["lines"]]
 
 
-def run_charts(anchor: str, run: dict[str, Any], data: ChartData) -> list[Chart]:
+def run_charts(anchor: str, run: Run, data: ChartData) -> list[Chart]:
     """One run's errors, gradients and layer responses, as far as it has them."""
     index, hue = data.index(run), to_hex(palette()[0])
     stages = data.stages([index])
@@ -151,7 +150,7 @@ def _paper_curve(artifact: str, arm: Arm, split: str, data: ChartData) -> str:
     return ""
 
 
-def _protocols(frames: Frames, arm: Arm) -> dict[str, list[dict[str, Any]]]:
+def _protocols(frames: Frames, arm: Arm) -> dict[str, list[Run]]:
     return {
         protocol: frames.runs_of(arm.dataset, arm.name, protocol)
         for protocol in frames.protocols_of(arm.dataset, arm.name)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from resnet_repro.report.load.frames import LABELS, Frames
+from resnet_repro.report.load.frames import LABELS, Frames, Run
 
 LONG_TABLES = ("metrics", "gradients", "layers")
 
@@ -23,9 +23,9 @@ class ChartData:
     paper: dict[str, dict[str, Any]] = field(default_factory=dict)
     places: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
-    def index(self, run: dict[str, Any]) -> int:
-        """The place in `runs` of a row of Frames.runs."""
-        return self.places[tuple(run[label] for label in LABELS)]
+    def index(self, run: Run) -> int:
+        """The place in `runs` of one of Frames.runs."""
+        return self.places[run.labels]
 
     def stages(self, runs: Sequence[int]) -> list[str]:
         """The stages whose gradients any of the runs recorded, first to last."""
@@ -45,8 +45,8 @@ class ChartData:
         return key
 
 
-def read_data(frames: Frames, runs: Sequence[dict[str, Any]], anchors: Sequence[str]) -> ChartData:
-    """The tables of these rows of Frames.runs; anchors: of their sections."""
+def read_data(frames: Frames, runs: Sequence[Run], anchors: Sequence[str]) -> ChartData:
+    """The tables of these runs; anchors: of their sections."""
     parts: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {}
     for name in LONG_TABLES:
         frame = getattr(frames, name)
@@ -58,7 +58,7 @@ def read_data(frames: Frames, runs: Sequence[dict[str, Any]], anchors: Sequence[
     found: list[dict[str, Any]] = []
     places: dict[tuple[Any, ...], int] = {}
     for run, anchor in zip(runs, anchors, strict=True):
-        key = tuple(run[label] for label in LABELS)
+        key = run.labels
         places[key] = len(found)
         tables = {name: parts[name].get(key, {}) for name in LONG_TABLES}
         # A CIFAR network has no fourth stage; its column is empty throughout.
@@ -67,7 +67,7 @@ def read_data(frames: Frames, runs: Sequence[dict[str, Any]], anchors: Sequence[
             for column, values in tables["gradients"].items()
             if any(v is not None for v in values)
         }
-        found.append({"id": anchor, "schedule": int(run["schedule"]), **tables})
+        found.append({"id": anchor, "schedule": run.schedule, **tables})
     return ChartData(found, places=places)
 
 

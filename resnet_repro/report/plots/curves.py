@@ -104,7 +104,7 @@ def training_curves(
     `one_scale` is false: panels of the same curves, one a part of the other, need none. extra:
     sentences for the caption.
     """
-    schedules = sorted({int(n) for n in view.frames.runs["schedule"]})
+    schedules = sorted({run.schedule for run in view.frames.runs})
     dataset = view.artifact.arms[0].dataset
     paper = ITERATIONS.get(dataset, CIFAR_ITERATIONS)
     ours = schedules[-1] if schedules else paper

@@ -68,7 +68,7 @@ def _caption(view: View) -> str:
     if view.artifact.ensemble:
         return ensemble_caption(view.artifact, view.frames)
     rows = table(view.artifact, view.frames).rows
-    runs = set(view.frames.runs["arm"])
+    runs = {run.arm for run in view.frames.runs}
     bare = [r.arm for r in rows if r.ours.verdict == "missing" and r.arm in runs]
     extra = [f"Not evaluated yet: {', '.join(dict.fromkeys(bare))}."] if bare else []
     return view_caption(view, extra)

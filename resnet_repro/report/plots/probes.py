@@ -16,10 +16,12 @@ from resnet_repro.report.plots.style import arm_label, colour, view_caption
 
 def studied(view: View, name: str) -> list[tuple[Arm, Evaluation]]:
     """The artifact's arms that have the study of that name, in its order; the first seed's."""
-    made = view.frames.evaluations
-    made = made[made["evaluation"] == name].sort_values(["arm", "seed"], ascending=[True, False])
-    first = dict(zip(made["arm"], made["made"], strict=True))  # the lowest seed comes last
-    return [(arm, first[arm.name]) for arm in view.artifact.arms if arm.name in first]
+    found = []
+    for arm in view.artifact.arms:
+        runs = view.frames.runs_of(arm.dataset, arm.name)
+        made = [run.evaluations[name] for run in runs if name in run.evaluations]
+        found += [(arm, evaluation) for evaluation in made[:1]]
+    return found
 
 
 def studied_caption(view: View, name: str, *extra: str) -> str:

@@ -10,15 +10,15 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -31,10 +31,10 @@ from resnet_repro.models.names import IMAGENET_DEPTHS, parse
 from resnet_repro.paper.artifacts import Arm
 from resnet_repro.records.files import write_atomic
 from resnet_repro.records.metrics import ERRORS
-from resnet_repro.report.load.evaluations import studies_wanted
+from resnet_repro.report.load.evaluations import settings_words, studies_wanted
 from resnet_repro.report.load.frames import LABELS
 from resnet_repro.report.load.view import View
-from resnet_repro.report.notes import caption
+from resnet_repro.report.notes import caption, input_words
 
 RGB = tuple[float, float, float]
 
@@ -73,20 +73,6 @@ COLOURS = (
 
 DEPTHS = (20, 32, 44, 56, 110, 1202)  # a depth has one colour in every figure
 _FAINT = ("#ece133", "#fbafe4")  # too light for a line on white
-
-# Of a run, what a figure may show; where and when it was computed changes no picture.
-_PLOTTED = (
-    *LABELS,
-    "network",
-    "status",
-    "schedule",
-    "parameters",
-    "train_error",
-    "test_error",
-    "best_test_error",
-    "device_name",
-    "precision",
-)
 
 
 @contextlib.contextmanager
@@ -145,7 +131,7 @@ def view_caption(view: View, extra: Sequence[str] = ()) -> str:
     runs = view.frames.runs
     parts = [caption(runs)]
     counts = {
-        arm.name: int(((runs["arm"] == arm.name) & (runs["dataset"] == arm.dataset)).sum())
+        arm.name: sum((run.dataset, run.arm) == (arm.dataset, arm.name) for run in runs)
         for arm in view.artifact.arms
     }
     seeds: dict[int, list[str]] = {}
@@ -160,7 +146,7 @@ def view_caption(view: View, extra: Sequence[str] = ()) -> str:
     absent = [name for name, n in counts.items() if not n]
     if absent:
         parts.append(f"Not run: {', '.join(absent)}.")
-    diverged = sorted(set(runs[runs["status"] != "done"]["arm"]))
+    diverged = sorted({run.arm for run in runs if run.status != "done"})
     if diverged:
         parts.append(f"Diverged: {', '.join(diverged)}.")
     return " ".join([*parts, *extra])
@@ -243,47 +229,73 @@ def plotted_digest(view: View) -> str:
     they are read, or on pandas.
     """
     digest = hashlib.sha256(f"{view.artifact.name} {view.protocol}\n".encode())
-    frames = view.frames
-    # What an artifact has nothing of leaves its digest as it was.
-    evaluated = tuple(c for c in ERRORS if frames.runs[c].notna().any())
-    stages = [str(c) for c in frames.gradients.columns]
-    if frames.gradients["layer4"].isna().all():  # CIFAR networks have none
-        stages.remove("layer4")
-    counts = [] if frames.counts.empty else [(frames.counts, tuple(frames.counts.columns))]
-    shown = ("dataset", "name", "members", "settings", "top1_error", "top5_error")
-    ensembles = [] if frames.ensembles.empty else [(frames.ensembles, shown)]
-    studies = [(_studies(view), (*LABELS, "study"))] if studies_wanted(view.artifact) else []
-    for frame, columns in (
-        (frames.runs, (*_PLOTTED, *evaluated)),
-        (frames.metrics, tuple(frames.metrics.columns)),
-        (frames.gradients, tuple(stages)),
-        (frames.layers, tuple(frames.layers.columns)),
-        *counts,
-        *ensembles,
-        *studies,
-    ):
+    for columns, rows in _plotted(view):
         digest.update(f"{' '.join(columns)}\n".encode())
-        lines = [
-            " ".join(_canonical(v) for v in row)
-            for row in zip(*(frame[c].tolist() for c in columns), strict=True)
-        ]
+        lines = [" ".join(_canonical(value) for value in row) for row in rows]
         digest.update("\n".join([*sorted(lines), ""]).encode())
     return digest.hexdigest()
 
 
-def _studies(view: View) -> pd.DataFrame:
-    """What an artifact's studies measured, as text; where and when is no part of it."""
-    made = view.frames.evaluations
-    made = made[made["evaluation"].isin(studies_wanted(view.artifact))]
-    told = [
-        json.dumps([e.name, dict(e.settings), dict(e.values)], sort_keys=True) for e in made["made"]
-    ]
-    return made[list(LABELS)].assign(study=told)
+def _plotted(view: View) -> Iterator[tuple[Sequence[str], Iterable[tuple[object, ...]]]]:
+    """Columns and rows of what a figure of this view may show.
+
+    Where and when it was computed changes no picture; what an artifact has nothing of leaves its
+    digest as it was.
+    """
+    frames = view.frames
+    runs = frames.runs
+    facts = ("network", "status", "schedule", "parameters")
+    values = ["train_error", "test_error", "best_test_error"]
+    machine = ("device_name", "precision")
+    evaluated = [c for c in ERRORS if any(not math.isnan(run.values[c]) for run in runs)]
+    yield (
+        (*LABELS, *facts, *values, *machine, *evaluated),
+        [
+            (
+                *run.labels,
+                *(getattr(run, name) for name in facts),
+                *(run.values[name] for name in values),
+                *(getattr(run, name) for name in machine),
+                *(run.values[name] for name in evaluated),
+            )
+            for run in runs
+        ],
+    )
+    no_layer4 = frames.gradients["layer4"].isna().all()  # as in CIFAR networks
+    gradients = frames.gradients.drop(columns="layer4") if no_layer4 else frames.gradients
+    for frame in (frames.metrics, gradients, frames.layers):
+        yield list(frame.columns), zip(*(frame[c].tolist() for c in frame.columns), strict=True)
+    if frames.counts:
+        yield (
+            ("network", "input", "parameters", "multiply_adds"),
+            [(c.name, input_words(c), c.parameters, c.multiply_adds) for c in frames.counts],
+        )
+    if frames.ensembles:
+        errors = ("top1_error", "top5_error")
+        yield (
+            ("dataset", "name", "members", "settings", *errors),
+            [
+                (
+                    *(e.dataset, e.name, ", ".join(e.made.members), settings_words(e.made)),
+                    *(e.made.number(error) for error in errors),
+                )
+                for e in frames.ensembles
+            ],
+        )
+    if studies := studies_wanted(view.artifact):
+        made = [(run, run.evaluations[s]) for run in runs for s in studies if s in run.evaluations]
+        yield (
+            (*LABELS, "study"),
+            [
+                (*run.labels, json.dumps([e.name, e.settings, e.values], sort_keys=True))
+                for run, e in made
+            ],
+        )
 
 
 def _canonical(value: object) -> str:
     if isinstance(value, str):
         return repr(value)
-    if isinstance(value, (int, float)) and not pd.isna(value):
+    if isinstance(value, (int, float)) and not math.isnan(value):
         return repr(float(value))
     return "-"

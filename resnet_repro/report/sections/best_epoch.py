@@ -66,11 +66,11 @@ def arm_runs(view: View) -> list[ArmRuns]:
         runs = [
             run
             for run in view.frames.runs_of(arm.dataset, arm.name, view.protocol)
-            if run["status"] == "done"
+            if run.status == "done"
         ]
         here = metrics[(metrics["dataset"] == arm.dataset) & (metrics["arm"] == arm.name)]
         here = here[here["protocol"] == view.protocol]
-        rows = [tuple(here[here["seed"] == run["seed"]]["test_error"].tolist()) for run in runs]
+        rows = [tuple(here[here["seed"] == run.seed]["test_error"].tolist()) for run in runs]
         if rows:
             found.append(ArmRuns(arm_label(arm), arm.network, tuple(rows)))
     return found

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -19,7 +18,7 @@ from resnet_repro.paper.published import (
     value_at,
 )
 from resnet_repro.report.grid import Grid
-from resnet_repro.report.load.frames import Frames
+from resnet_repro.report.load.frames import Frames, Run
 from resnet_repro.report.verdicts.rule import Comparison, Outcome, summarise
 
 COMPARED_AT = (3_000, 4_000, 8_000)  # the first two: where Fig. 6 begins to draw residual nets
@@ -79,7 +78,7 @@ def _first_row(arm: str, iteration: int, frames: Frames, metrics: pd.DataFrame) 
     runs = [
         run
         for run in frames.runs_of("cifar10", arm, PAPER_PROTOCOL)
-        if run["status"] != "done" or run["seed"] in here.index
+        if run.status != "done" or run.seed in here.index
     ]
     if not runs:
         return None
@@ -100,12 +99,12 @@ def _first_row(arm: str, iteration: int, frames: Frames, metrics: pd.DataFrame) 
     )
 
 
-def _outcomes(runs: Sequence[dict[str, Any]], errors: pd.Series) -> list[Outcome]:
+def _outcomes(runs: Sequence[Run], errors: pd.Series) -> list[Outcome]:
     """An outcome a run; one that diverged, then or later, has no error, and its arm no mean."""
     return [
-        Outcome(run["seed"], float(errors[run["seed"]]))
-        if run["status"] == "done"
-        else Outcome(run["seed"], None, diverged=True)
+        Outcome(run.seed, float(errors[run.seed]))
+        if run.status == "done"
+        else Outcome(run.seed, None, diverged=True)
         for run in runs
     ]
 

@@ -94,7 +94,7 @@ def _ours(arm: str, frames: Frames) -> list[Reported]:
     rows = []
     for protocol in frames.protocols_of("cifar10", arm):
         ours = summarise(outcomes(frames, "cifar10", arm, protocol, "test_error"))
-        lengths = {int(run["schedule"]) for run in frames.runs_of("cifar10", arm, protocol)}
+        lengths = {run.schedule for run in frames.runs_of("cifar10", arm, protocol)}
         if ours.mean is not None:
             text = recorded_text(ours, "test_error")
             schedule = " or ".join(f"{n:,} iterations" for n in sorted(lengths))

@@ -34,7 +34,7 @@ def predictions(frames: Frames) -> list[Predicted]:
     An arm of which a run diverged has no mean, and is left out.
     """
     found = []
-    datasets = sorted(set(frames.runs["dataset"]))
+    datasets = sorted({run.dataset for run in frames.runs})
     for dataset, arm in ((d, arm) for d in datasets for arm in frames.arms(d)):
         quarter, full = (
             summarise(outcomes(frames, dataset, arm, protocol, "test_error"))

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Any
 
 from resnet_repro.records import schema
 from resnet_repro.records.datasets import DATASETS, Facts
-from resnet_repro.report.load.frames import LABELS, Frames
+from resnet_repro.report.load.frames import LABELS, Frames, Run
 from resnet_repro.report.verdicts.claims import Curves
 
-Run = dict[str, Any]  # a row of Frames.runs
 Key = tuple[int, str]  # iteration, column
 
 # The stages a gradient reaches only through the layers behind them; it always reaches the last.
@@ -88,7 +86,7 @@ def shared_rows(
                 continue  # a CIFAR network has none
             here = _log(float(value)) if gradients else float(value)
             curves.setdefault(tuple(run), {})[int(iteration), name] = here
-    found = [[curves.get(tuple(r[c] for c in LABELS), {}) for r in runs] for runs in sides]
+    found = [[curves.get(r.labels, {}) for r in runs] for runs in sides]
     shared = sorted(set.intersection(*(set(c) for side in found for c in side)))
     return shared, [[[curve[key] for key in shared] for curve in side] for side in found]
 

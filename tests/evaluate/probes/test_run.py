@@ -93,7 +93,7 @@ def test_lesions_are_filed_beside_the_record(
     assert found.number("deletion_rise") == pytest.approx(rise, abs=1e-5)
     frames = read_frames([recorded.parent])
     row = frames.runs_of("digits", "resnet14")[0]
-    assert row["deletion_rise"] == found.number("deletion_rise")
+    assert row.values["deletion_rise"] == found.number("deletion_rise")
     assert problems(weights.finished_run(folder).run, folder) == []
 
 
@@ -388,7 +388,7 @@ def test_figures_show_what_was_studied_and_name_the_rest(
     experiment: artifacts.Experiment, absent: str, drawn: int, studied: Frames
 ) -> None:
     view = make_view(experiment.artifact, studied)
-    assert set(view.frames.runs["arm"]) == {"plain20", "resnet20"}
+    assert {run.arm for run in view.frames.runs} == {"plain20", "resnet20"}
     figure = experiment.draw(view)
     words = " ".join(t.get_text().replace("\n", " ") for t in figure.texts)
     assert f"Not studied: {absent}." in words
@@ -409,8 +409,9 @@ def points(lines: list[Line2D]) -> list[list[tuple[float, float]]]:
 
 def test_norms_before_training_have_a_panel_of_their_own(studied: Frames) -> None:
     *_, norms = drawn_lines(SHATTERING, studied)
-    made = studied.evaluations[studied.evaluations["evaluation"] == "gradients"]
-    expected = [e.listed("initial_norms") for e in made.sort_values("arm")["made"]]
+    runs = sorted(studied.runs, key=lambda run: run.arm)
+    made = [run.evaluations["gradients"] for run in runs if "gradients" in run.evaluations]
+    expected = [e.listed("initial_norms") for e in made]
     assert [[y for _, y in line] for line in points(norms)] == expected
 
 

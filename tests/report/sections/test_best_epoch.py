@@ -97,5 +97,5 @@ def test_committed_runs_gain_what_their_results_say() -> None:
     assert gains
     for network, found in gains.items():
         runs = view.frames.runs_of("cifar10", network, view.protocol)
-        recorded = [run["test_error"] - run["best_test_error"] for run in runs]
+        recorded = [run.values["test_error"] - run.values["best_test_error"] for run in runs]
         assert found == pytest.approx(recorded)
