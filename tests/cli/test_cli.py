@@ -47,7 +47,7 @@ def here(tmp_path: Path) -> list[str]:
             ["run", "fig1", "--protocol", "fast"],
             "unknown protocol 'fast' for plain20: give one of paper",
         ),
-        (["run", "fig1", "--seeds=-1"], "seed -1: seeds are 0, 1, 2"),
+        (["run", "fig1", "--seeds=-1"], "--seeds '-1': give whole numbers"),
         (["run", "fig1", "--seeds", "one"], "give whole numbers"),
         (["run", "fig1", "--iterations", "0"], "give at least 1"),
         (["run", "fig1", "--iterations", "many"], "--iterations"),
