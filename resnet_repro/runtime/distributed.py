@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import gc
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -133,7 +134,9 @@ def init_distributed(device: str, meeting: datetime.timedelta | None = None) -> 
             f"process {rank} of {size}: another process of this run is gone; start the same "
             f"command again, and it goes on from the last checkpoint ({why})"
         ) from error
-    # After an error the group is left as it is: to take it down would wait for the others.
+    # After an error the group is left as it is: to take it down would wait for the others. What a
+    # run leaves in cycles holds the group, and its threads must not outlive the interpreter.
+    gc.collect()
     dist.destroy_process_group()
 
 
