@@ -135,10 +135,10 @@ def plan_json(planned: list[Planned]) -> dict[str, Any]:
             "state": p.state,
             "iteration": p.iteration,
             "iterations": p.recipe.iterations,
-            "seconds": None if p.seconds is None else round(p.seconds, 1),
+            "seconds": None if p.seconds is None else round(p.seconds, 3),
             "detail": p.detail,
         }
         for p in planned
     ]
     seconds = total_seconds(planned)
-    return {"runs": runs, "seconds": None if seconds is None else round(seconds, 1)}
+    return {"runs": runs, "seconds": None if seconds is None else round(seconds, 3)}
