@@ -1,11 +1,12 @@
 # make demo: the main job on embedded data. make test: every test, test-fast: those of under ten
 # seconds. make lint: what a commit must pass. make teach: the notebooks. make wheel: the package,
-# built and used elsewhere. Each sets up what it needs.
+# built and used elsewhere. make messages: the catalogue of translations, brought up to date with
+# what the code says. Each sets up what it needs.
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo teach test test-fast lint wheel report rates counts bench clean
+.PHONY: demo teach test test-fast lint wheel messages report rates counts bench clean
 
 demo: $(VENV)/.ready
 	$(RUN) -m resnet_repro run demo --jobs 2 --figures-dir figures
@@ -31,6 +32,10 @@ lint: $(VENV)/.ready-dev
 
 wheel: $(VENV)/.ready-dev
 	.ci/wheel $(RUN)
+
+# Lists what has no translation, which stays English until it has one.
+messages: $(VENV)/.ready-dev
+	$(RUN) .ci/messages
 
 report: $(VENV)/.ready
 	$(RUN) -m resnet_repro report --readme README.md \

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
@@ -20,16 +21,18 @@ DEPTHS = (20, 32, 44, 56, 110)
 
 ARTIFACT = Artifact(
     name="claim_best_epoch",
-    title="What choosing the best test epoch would have gained, on CIFAR-10",
-    section="ours; section 4.2 reports the last iterate",
-    says=(
-        "The smallest of a run's test errors is never above its last one; quoting it is choosing "
-        "on the test set, and can only flatter."
+    title=_("What choosing the best test epoch would have gained, on CIFAR-10"),
+    section=_("ours; section 4.2 reports the last iterate"),
+    says=_(
+        "The smallest of a run's test errors is never above its last one; quoting it "
+        "is choosing on the test set, and can only flatter."
     ),
     arms=tuple(Arm(f"{kind}{d}", f"{kind}{d}") for kind in ("plain", "resnet") for d in DEPTHS),
     notes=(
-        "The gain is the test error of a run's last row minus the smallest of its rows, in "
-        "points: 0 where the last row is the best, and never negative.",
+        _(
+            "The gain is the test error of a run's last row minus the smallest of its "
+            "rows, in points: 0 where the last row is the best, and never negative."
+        ),
     ),
 )
 

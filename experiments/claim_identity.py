@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
@@ -21,32 +22,36 @@ DEPTHS = (20, 32, 44, 56)  # of the plain nets in Fig. 6
 
 ARTIFACT = Artifact(
     name="claim_identity",
-    title="Trained nets made deeper by identities, on CIFAR-10",
-    section="ours; section 1 says so without numbers",
-    says=(
-        "A deeper plain net as good as the shallower one exists, its added layers being "
-        "identities; trained from scratch the deeper plain net is worse all the same."
+    title=_("Trained nets made deeper by identities, on CIFAR-10"),
+    section=_("ours; section 1 says so without numbers"),
+    says=_(
+        "A deeper plain net as good as the shallower one exists, its added layers "
+        "being identities; trained from scratch the deeper plain net is worse all the "
+        "same."
     ),
     arms=tuple(Arm(f"{kind}{d}", f"{kind}{d}") for kind in ("plain", "resnet") for d in DEPTHS),
     claims=(
         Claim(
-            "A better plain net of 56 layers exists than the one that training found",
+            _("A better plain net of 56 layers exists than the one that training found"),
             higher="plain56",
             lower="plain20",
             metric="identity_error",
         ),
         Claim(
-            "Training found a better residual net of 56 layers than the one made of 20",
+            _("Training found a better residual net of 56 layers than the one made of 20"),
             higher="resnet20",
             lower="resnet56",
             metric="identity_error",
         ),
     ),
     notes=(
-        "Each net's weights, as its record keeps them, rounded to half precision, were deepened to "
-        "56 layers by identity blocks, equally many in every stage; one of 56 layers is as it was "
-        "trained. The error is on the first training images of the canonical order, not augmented, "
-        "with batch normalisation's moving averages.",
+        _(
+            "Each net's weights, as its record keeps them, rounded to half precision, were "
+            "deepened to 56 layers by identity blocks, equally many in every stage; one of "
+            "56 layers is as it was trained. The error is on the first training images of "
+            "the canonical order, not augmented, with batch normalisation's moving "
+            "averages."
+        ),
     ),
 )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
@@ -22,17 +23,17 @@ ARMS = ("plain20", "resnet20", "plain56", "resnet56")
 
 ARTIFACT = Artifact(
     name="claim_lesions",
-    title="Plain and residual nets without some of their blocks, on CIFAR-10",
-    section="ours; after Veit et al. (2016)",
-    says=(
-        "Without one of its blocks a plain net is left guessing; a residual net, a sum over many "
-        "paths, loses far less."
+    title=_("Plain and residual nets without some of their blocks, on CIFAR-10"),
+    section=_("ours; after Veit et al. (2016)"),
+    says=_(
+        "Without one of its blocks a plain net is left guessing; a residual net, a sum "
+        "over many paths, loses far less."
     ),
     arms=tuple(Arm(name, name) for name in ARMS),
     claims=(
         *(
             Claim(
-                f"At {depth} layers the plain net misses a deleted block more",
+                _("At {depth} layers the plain net misses a deleted block more", depth=depth),
                 higher=f"plain{depth}",
                 lower=f"resnet{depth}",
                 metric="deletion_rise",
@@ -41,7 +42,10 @@ ARTIFACT = Artifact(
         ),
         *(
             Claim(
-                f"At {depth} layers the plain net suffers more from two blocks swapped",
+                _(
+                    "At {depth} layers the plain net suffers more from two blocks swapped",
+                    depth=depth,
+                ),
                 higher=f"plain{depth}",
                 lower=f"resnet{depth}",
                 metric="swap_rise",
@@ -49,16 +53,18 @@ ARTIFACT = Artifact(
             for depth in (20, 56)
         ),
         Claim(
-            "The deeper residual net misses a deleted block less",
+            _("The deeper residual net misses a deleted block less"),
             higher="resnet20",
             lower="resnet56",
             metric="deletion_rise",
         ),
     ),
     notes=(
-        "Studied are the weights a record keeps, rounded to half precision, with batch "
-        "normalisation's moving averages, on the first test images of the canonical order; the "
-        "rise is above the whole network's error on the same images.",
+        _(
+            "Studied are the weights a record keeps, rounded to half precision, with batch "
+            "normalisation's moving averages, on the first test images of the canonical "
+            "order; the rise is above the whole network's error on the same images."
+        ),
     ),
 )
 

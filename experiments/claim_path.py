@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
@@ -20,13 +21,15 @@ DEPTHS = (20, 56)
 
 ARTIFACT = Artifact(
     name="claim_path",
-    title="The signal's path through plain and residual nets, on CIFAR-10",
-    section="ours; after sections 3.1 and 4.2",
-    says="A residual block passes on much of what it is given; a plain block replaces most of it.",
+    title=_("The signal's path through plain and residual nets, on CIFAR-10"),
+    section=_("ours; after sections 3.1 and 4.2"),
+    says=_(
+        "A residual block passes on much of what it is given; a plain block replaces most of it."
+    ),
     arms=tuple(Arm(f"{kind}{d}", f"{kind}{d}") for d in DEPTHS for kind in ("plain", "resnet")),
     claims=tuple(
         Claim(
-            f"At {depth} layers a residual block passes on more of what it is given",
+            _("At {depth} layers a residual block passes on more of what it is given", depth=depth),
             higher=f"resnet{depth}",
             lower=f"plain{depth}",
             metric="signal_kept",
@@ -34,10 +37,13 @@ ARTIFACT = Artifact(
         for depth in DEPTHS
     ),
     notes=(
-        "Followed are the first test images of the canonical order, through the weights a record "
-        "keeps, rounded to half precision, with batch normalisation's moving averages. Compared is "
-        "the cosine of a block's input and its output after the ReLU, the mean over the blocks "
-        "that keep the shape: 1 where a block is an identity.",
+        _(
+            "Followed are the first test images of the canonical order, through the "
+            "weights a record keeps, rounded to half precision, with batch normalisation's "
+            "moving averages. Compared is the cosine of a block's input and its output "
+            "after the ReLU, the mean over the blocks that keep the shape: 1 where a block "
+            "is an identity."
+        ),
     ),
 )
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
@@ -30,31 +31,36 @@ def _more_alike(text: str, higher: str, lower: str) -> Claim:
 
 ARTIFACT = Artifact(
     name="claim_shattering",
-    title="Gradients of neighbouring inputs in plain and residual nets, on CIFAR-10",
-    section="ours; after Balduzzi et al. (2017)",
-    says=(
-        "Before training, the gradients of a deep plain net change from one input to the next "
-        "like white noise; those of a residual net do not."
+    title=_("Gradients of neighbouring inputs in plain and residual nets, on CIFAR-10"),
+    section=_("ours; after Balduzzi et al. (2017)"),
+    says=_(
+        "Before training, the gradients of a deep plain net change from one input to "
+        "the next like white noise; those of a residual net do not."
     ),
     arms=tuple(Arm(name, name) for name in ARMS),
     claims=(
         *(
             _more_alike(
-                f"At {depth} layers the residual net's gradients are more alike",
+                _("At {depth} layers the residual net's gradients are more alike", depth=depth),
                 f"resnet{depth}",
                 f"plain{depth}",
             )
             for depth in (20, 56)
         ),
-        _more_alike("The deeper plain net's gradients are less alike", "plain20", "plain56"),
+        _more_alike(_("The deeper plain net's gradients are less alike"), "plain20", "plain56"),
     ),
     notes=(
-        "Compared are the gradients after the last block at neighbouring inputs on the circles, "
-        "by their correlation over the circle, before training. Batch normalisation then has the "
-        "statistics of one batch of training images, and after training its moving averages, so "
-        "that each output depends on its own input alone.",
-        "The last panel is of another gradient: that of the loss with respect to each layer's "
-        "weights, over one batch of training images.",
+        _(
+            "Compared are the gradients after the last block at neighbouring inputs on the "
+            "circles, by their correlation over the circle, before training. Batch "
+            "normalisation then has the statistics of one batch of training images, and "
+            "after training its moving averages, so that each output depends on its own "
+            "input alone."
+        ),
+        _(
+            "The last panel is of another gradient: that of the loss with respect to each "
+            "layer's weights, over one batch of training images."
+        ),
     ),
 )
 

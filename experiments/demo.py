@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
@@ -16,20 +17,20 @@ RESIDUAL = ("resnet20-w8", "resnet56-w8")
 
 ARTIFACT = Artifact(
     name="demo",
-    title="Demo: plain and residual nets of 20 and 56 layers on handwritten digits",
-    section="after Figs 1 and 6",
-    says="More layers make a plain net harder to train; shortcuts take that difficulty away.",
+    title=_("Demo: plain and residual nets of 20 and 56 layers on handwritten digits"),
+    section=_("after Figs 1 and 6"),
+    says=_("More layers make a plain net harder to train; shortcuts take that difficulty away."),
     arms=tuple(Arm(name, name, dataset="digits") for name in (*PLAIN, *RESIDUAL)),
     protocol="demo",
     figure="demo_degradation",
     claims=(
         Claim(
-            "The plain net of 56 layers has a higher training error than that of 20",
+            _("The plain net of 56 layers has a higher training error than that of 20"),
             higher="plain56-w8",
             lower="plain20-w8",
         ),
         Claim(
-            "At 56 layers, the residual net has a lower training error than the plain one",
+            _("At 56 layers, the residual net has a lower training error than the plain one"),
             higher="plain56-w8",
             lower="resnet56-w8",
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 from resnet_repro.paper.published import first_drawn
 
@@ -18,9 +19,9 @@ DRAWN = first_drawn("fig1", "plain-56", "train")
 
 ARTIFACT = Artifact(
     name="fig1",
-    title="Fig. 1: plain nets of 20 and 56 layers on CIFAR-10",
-    section="section 1, Fig. 1",
-    says="A deeper plain net has the higher training error, and with it the higher test error.",
+    title=_("Fig. 1: plain nets of 20 and 56 layers on CIFAR-10"),
+    section=_("section 1, Fig. 1"),
+    says=_("A deeper plain net has the higher training error, and with it the higher test error."),
     arms=tuple(Arm(name, name) for name in ARMS),
     published=(
         Published("plain20", "test_error", "fig1", "plain-20"),
@@ -30,22 +31,26 @@ ARTIFACT = Artifact(
     ),
     claims=(
         Claim(
-            "The deeper plain net has the higher training error throughout",
+            _("The deeper plain net has the higher training error throughout"),
             higher="plain56",
             lower="plain20",
             metric="train_error",
             scope="throughout",
         ),
         Claim(
-            "The deeper plain net has the higher test error",
+            _("The deeper plain net has the higher test error"),
             higher="plain56",
             lower="plain20",
             metric="test_error",
         ),
     ),
     notes=(
-        f"The paper's figure ends at 20 %, and so shows plain-56 from iteration {DRAWN:,} on: how "
-        "slowly it learned before, and how far a shorter schedule should bring it, is not known.",
+        _(
+            "The paper's figure ends at 20 %, and so shows plain-56 from iteration "
+            "{drawn:,} on: how slowly it learned before, and how far a shorter schedule "
+            "should bring it, is not known.",
+            drawn=DRAWN,
+        ),
     ),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
@@ -17,11 +18,12 @@ RESIDUAL = {"resnet18-A": "ResNet-18", "resnet34-A": "ResNet-34"}
 
 ARTIFACT = Artifact(
     name="fig4",
-    title="Fig. 4: training of plain and residual nets of 18 and 34 layers on ImageNet",
-    section="section 4.1, Fig. 4",
-    says=(
-        "The deeper plain net has the higher training error throughout; of the residual nets "
-        "the deeper one has the lower, and both learn faster from the start."
+    title=_("Fig. 4: training of plain and residual nets of 18 and 34 layers on ImageNet"),
+    section=_("section 4.1, Fig. 4"),
+    says=_(
+        "The deeper plain net has the higher training error throughout; of the "
+        "residual nets the deeper one has the lower, and both learn faster from the "
+        "start."
     ),
     arms=tuple(Arm(network, network, "imagenet") for network in (*PLAIN, *RESIDUAL)),
     published=tuple(
@@ -31,35 +33,35 @@ ARTIFACT = Artifact(
     ),
     claims=(
         Claim(
-            "plain-34 has a higher training error than plain-18 throughout",
+            _("plain-34 has a higher training error than plain-18 throughout"),
             higher="plain34",
             lower="plain18",
             scope="throughout",
         ),
         Claim(
-            "plain-34 has a higher validation error than plain-18",
+            _("plain-34 has a higher validation error than plain-18"),
             higher="plain34",
             lower="plain18",
             metric="test_error",
         ),
         Claim(
-            "ResNet-34 has a lower training error than ResNet-18",
+            _("ResNet-34 has a lower training error than ResNet-18"),
             higher="resnet18-A",
             lower="resnet34-A",
         ),
         Claim(
-            "ResNet-34 has a lower validation error than ResNet-18",
+            _("ResNet-34 has a lower validation error than ResNet-18"),
             higher="resnet18-A",
             lower="resnet34-A",
             metric="test_error",
         ),
         Claim(
-            "ResNet-34 has a lower training error than plain-34",
+            _("ResNet-34 has a lower training error than plain-34"),
             higher="plain34",
             lower="resnet34-A",
         ),
         Claim(
-            "ResNet-18 converges faster than plain-18: its first row has the lower error",
+            _("ResNet-18 converges faster than plain-18: its first row has the lower error"),
             higher="plain18",
             lower="resnet18-A",
             metric="test_error",

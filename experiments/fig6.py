@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 from resnet_repro.paper.published import last_above
 
@@ -21,9 +22,11 @@ LAST_BEHIND = last_above("fig6", "ResNet-56", "ResNet-20", "train")
 
 def _deeper_is_worse(metric: str, deeper: int, shallower: int) -> Claim:
     train = metric == "train_error"
+    depths = {"deeper": deeper, "shallower": shallower}
     return Claim(
-        f"plain-{deeper} has a higher {'training' if train else 'test'} error than "
-        f"plain-{shallower}",
+        _("plain-{deeper} has a higher training error than plain-{shallower}", **depths)
+        if train
+        else _("plain-{deeper} has a higher test error than plain-{shallower}", **depths),
         higher=f"plain{deeper}",
         lower=f"plain{shallower}",
         metric="train_error" if train else "test_error",
@@ -32,11 +35,11 @@ def _deeper_is_worse(metric: str, deeper: int, shallower: int) -> Claim:
 
 ARTIFACT = Artifact(
     name="fig6",
-    title="Fig. 6: training of plain and residual nets on CIFAR-10",
-    section="section 4.2, Fig. 6",
-    says=(
-        "Plain nets get worse with depth, residual nets better, up to 110 layers; "
-        "1202 layers train as well as 110 but test worse."
+    title=_("Fig. 6: training of plain and residual nets on CIFAR-10"),
+    section=_("section 4.2, Fig. 6"),
+    says=_(
+        "Plain nets get worse with depth, residual nets better, up to 110 layers; 1202 "
+        "layers train as well as 110 but test worse."
     ),
     arms=(
         *(Arm(f"plain{depth}", f"plain{depth}") for depth in (*PLAIN, 110)),
@@ -61,7 +64,7 @@ ARTIFACT = Artifact(
         # the paper's curves, 0.05 and 0.11 %, are about as far apart as the figure can be read.
         *(
             Claim(
-                f"ResNet-{d} has a lower training error than ResNet-{s}",
+                _("ResNet-{d} has a lower training error than ResNet-{s}", d=d, s=s),
                 higher=f"resnet{s}",
                 lower=f"resnet{d}",
             )
@@ -69,7 +72,10 @@ ARTIFACT = Artifact(
         ),
         *(
             Claim(
-                f"At {d} layers the residual net has a lower training error than the plain one",
+                _(
+                    "At {d} layers the residual net has a lower training error than the plain one",
+                    d=d,
+                ),
                 higher=f"plain{d}",
                 lower=f"resnet{d}",
             )
@@ -77,7 +83,7 @@ ARTIFACT = Artifact(
         ),
         *(
             Claim(
-                f"ResNet-{d} has a lower test error than ResNet-{s}",
+                _("ResNet-{d} has a lower test error than ResNet-{s}", d=d, s=s),
                 higher=f"resnet{s}",
                 lower=f"resnet{d}",
                 metric="test_error",
@@ -85,16 +91,19 @@ ARTIFACT = Artifact(
             for s, d in pairwise(RESIDUAL)
         ),
         Claim(
-            "ResNet-1202 has a higher test error than ResNet-110",
+            _("ResNet-1202 has a higher test error than ResNet-110"),
             higher="resnet1202",
             lower="resnet110",
             metric="test_error",
         ),
     ),
     notes=(
-        "In the paper's own curves ResNet-56's training error is last at or above ResNet-20's at "
-        f"iteration {LAST_BEHIND:,}: a schedule that lowers the rate before that cannot show the "
-        "order by depth.",
+        _(
+            "In the paper's own curves ResNet-56's training error is last at or above "
+            "ResNet-20's at iteration {last_behind:,}: a schedule that lowers the rate "
+            "before that cannot show the order by depth.",
+            last_behind=LAST_BEHIND,
+        ),
     ),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
@@ -20,18 +21,18 @@ def _smaller(text: str, higher: str, lower: str) -> Claim:
 
 ARTIFACT = Artifact(
     name="fig7",
-    title="Fig. 7: standard deviation of layer responses on CIFAR-10",
-    section="section 4.2, Fig. 7",
-    says=(
-        "Residual nets respond more weakly than their plain counterparts, and the deeper a "
-        "residual net is, the less each of its layers changes the signal."
+    title=_("Fig. 7: standard deviation of layer responses on CIFAR-10"),
+    section=_("section 4.2, Fig. 7"),
+    says=_(
+        "Residual nets respond more weakly than their plain counterparts, and the "
+        "deeper a residual net is, the less each of its layers changes the signal."
     ),
     arms=tuple(Arm(name, name) for name in ARMS),
     claims=(
-        _smaller("At 20 layers the residual net responds more weakly", "plain20", "resnet20"),
-        _smaller("At 56 layers the residual net responds more weakly", "plain56", "resnet56"),
-        _smaller("ResNet-56 responds more weakly than ResNet-20", "resnet20", "resnet56"),
-        _smaller("ResNet-110 responds more weakly than ResNet-56", "resnet56", "resnet110"),
+        _smaller(_("At 20 layers the residual net responds more weakly"), "plain20", "resnet20"),
+        _smaller(_("At 56 layers the residual net responds more weakly"), "plain56", "resnet56"),
+        _smaller(_("ResNet-56 responds more weakly than ResNet-20"), "resnet20", "resnet56"),
+        _smaller(_("ResNet-110 responds more weakly than ResNet-56"), "resnet56", "resnet110"),
     ),
 )
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
@@ -46,26 +47,31 @@ def _healthy(text: str, than: str) -> Claim:
 
 ARTIFACT = Artifact(
     name="gradients_cifar",
-    title="Gradient norms of plain and residual nets on CIFAR-10",
-    section="ours; section 4.1 says so without numbers",
-    says=(
-        "The plain nets' gradients have healthy norms throughout, so vanishing gradients are not "
-        "what makes them hard to train."
+    title=_("Gradient norms of plain and residual nets on CIFAR-10"),
+    section=_("ours; section 4.1 says so without numbers"),
+    says=_(
+        "The plain nets' gradients have healthy norms throughout, so vanishing "
+        "gradients are not what makes them hard to train."
     ),
     arms=tuple(Arm(name, name) for name in (*PLAIN, *RESIDUAL)),
     claims=(
-        _healthy("plain-56's gradients stay above a tenth of plain-20's in every stage", "plain20"),
         _healthy(
-            "plain-56's gradients stay above a tenth of ResNet-56's in every stage", "resnet56"
+            _("plain-56's gradients stay above a tenth of plain-20's in every stage"), "plain20"
+        ),
+        _healthy(
+            _("plain-56's gradients stay above a tenth of ResNet-56's in every stage"), "resnet56"
         ),
     ),
     notes=(
-        "The norm of a stage's loss gradient, weight decay apart, times the norm of its weights: "
-        "before batch normalisation a gradient falls as the weights grow, in inverse proportion, "
-        "and a plain net's first steps multiply its weights, so gradient norms alone mislead. At "
-        "the first step and at the last one before each row; conv1 to layer3 are compared in all "
-        "of them, and the difference is the mean of log10 of their ratio. The norms before the "
-        "first step are in the figure of claim_shattering.",
+        _(
+            "The norm of a stage's loss gradient, weight decay apart, times the norm of "
+            "its weights: before batch normalisation a gradient falls as the weights grow, "
+            "in inverse proportion, and a plain net's first steps multiply its weights, so "
+            "gradient norms alone mislead. At the first step and at the last one before "
+            "each row; conv1 to layer3 are compared in all of them, and the difference is "
+            "the mean of log10 of their ratio. The norms before the first step are in the "
+            "figure of claim_shattering."
+        ),
     ),
 )
 

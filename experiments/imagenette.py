@@ -15,6 +15,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 from resnet_repro.paper.published import table_values
 
@@ -26,9 +27,9 @@ if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of 
 PLAIN = ("plain18", "plain34")
 RESIDUAL = ("resnet18-A", "resnet34-A")
 OPTIONS = ("resnet34-A", "resnet34-B", "resnet34-C")
-BESIDE_NOTHING = (
-    "Ten classes, few images, small crops and a short schedule: these errors stand beside no "
-    "ImageNet value."
+BESIDE_NOTHING = _(
+    "Ten classes, few images, small crops and a short schedule: these errors stand "
+    "beside no ImageNet value."
 )
 
 
@@ -45,11 +46,11 @@ def margin() -> float:
 
 ARTIFACT = Artifact(
     name="imagenette",
-    title="Plain and residual nets of 18 and 34 layers on Imagenette (protocol imagenette)",
-    section="ours; section 4.1 does so on ImageNet",
-    says=(
-        "Whether the deeper plain net is harder to train, whether shortcuts take that away, and "
-        "whether their options differ, on a few thousand photographs."
+    title=_("Plain and residual nets of 18 and 34 layers on Imagenette (protocol imagenette)"),
+    section=_("ours; section 4.1 does so on ImageNet"),
+    says=_(
+        "Whether the deeper plain net is harder to train, whether shortcuts take that "
+        "away, and whether their options differ, on a few thousand photographs."
     ),
     arms=tuple(
         Arm(network, network, "imagenette") for network in (*PLAIN, *RESIDUAL, *OPTIONS[1:])
@@ -57,29 +58,34 @@ ARTIFACT = Artifact(
     protocol="imagenette",
     claims=(
         Claim(
-            "plain-34 has a higher training error than plain-18 throughout",
+            _("plain-34 has a higher training error than plain-18 throughout"),
             higher="plain34",
             lower="plain18",
             scope="throughout",
         ),
         Claim(
-            "plain-34 has a higher training error than plain-18",
+            _("plain-34 has a higher training error than plain-18"),
             higher="plain34",
             lower="plain18",
         ),
         Claim(
-            "ResNet-34 has a lower training error than ResNet-18",
+            _("ResNet-34 has a lower training error than ResNet-18"),
             higher="resnet18-A",
             lower="resnet34-A",
         ),
         Claim(
-            "ResNet-34 has a lower training error than plain-34",
+            _("ResNet-34 has a lower training error than plain-34"),
             higher="plain34",
             lower="resnet34-A",
         ),
         *(
             Claim(
-                f"Options {first[-1]} and {second[-1]} differ by less than {margin():.2f} points",
+                _(
+                    "Options {first} and {second} differ by less than {margin:.2f} points",
+                    first=first[-1],
+                    second=second[-1],
+                    margin=margin(),
+                ),
                 higher=first,
                 lower=second,
                 metric="test_error",
@@ -90,12 +96,16 @@ ARTIFACT = Artifact(
     ),
     notes=(
         BESIDE_NOTHING,
-        "The margin is the largest difference between the options' top-1 errors in the paper's "
-        "Table 3, which it calls small.",
-        "Chance weighs in so short a run: the same seed computed with PyTorch's operations instead "
-        "of our kernels (--kernels off) takes another course. One seed decides nothing between "
-        "the options. The network of option B is torchvision's resnet34, output for output "
-        "(tests/models/test_imagenet.py).",
+        _(
+            "The margin is the largest difference between the options' top-1 errors in the "
+            "paper's Table 3, which it calls small."
+        ),
+        _(
+            "Chance weighs in so short a run: the same seed computed with PyTorch's "
+            "operations instead of our kernels (--kernels off) takes another course. One "
+            "seed decides nothing between the options. The network of option B is "
+            "torchvision's resnet34, output for output (tests/models/test_imagenet.py)."
+        ),
     ),
 )
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 from resnet_repro.paper.published import table_values
 
@@ -45,15 +46,20 @@ def _name(depth: int, option: str) -> str:
 
 ARTIFACT = Artifact(
     name="shortcuts_cifar",
-    title="Shortcut options A, B and C on CIFAR-10",
-    section="ours; section 3.3 and Table 3 do so on ImageNet",
-    says="Options A, B and C differ little, so projections are not essential.",
+    title=_("Shortcut options A, B and C on CIFAR-10"),
+    section=_("ours; section 3.3 and Table 3 do so on ImageNet"),
+    says=_("Options A, B and C differ little, so projections are not essential."),
     arms=tuple(Arm(_name(d, o), _name(d, o)) for d in DEPTHS for o in OPTIONS),
     published=tuple(Published(f"resnet{d}", "test_error", "table6", f"ResNet-{d}") for d in DEPTHS),
     claims=tuple(
         Claim(
-            f"ResNet-{d}: options {first} and {second} differ by less than "
-            f"{largest_difference():.2f} points",
+            _(
+                "ResNet-{d}: options {first} and {second} differ by less than {margin:.2f} points",
+                d=d,
+                first=first,
+                second=second,
+                margin=largest_difference(),
+            ),
             higher=_name(d, first),
             lower=_name(d, second),
             metric="test_error",
@@ -64,8 +70,10 @@ ARTIFACT = Artifact(
     ),
     seeds=3,
     notes=(
-        "The margin is the largest difference between the options' top-1 errors in the paper's "
-        "Table 3, which it calls small.",
+        _(
+            "The margin is the largest difference between the options' top-1 errors in the "
+            "paper's Table 3, which it calls small."
+        ),
     ),
 )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 from resnet_repro.paper.published import published_for
 
@@ -46,31 +47,35 @@ def _higher(text: str, higher: str, lower: str) -> Claim:
 
 ARTIFACT = Artifact(
     name="table2",
-    title="Table 2: plain and residual nets of 18 and 34 layers on ImageNet",
-    section="section 4.1, Table 2",
-    says="Without shortcuts the deeper net has the higher error, with them the lower one.",
+    title=_("Table 2: plain and residual nets of 18 and 34 layers on ImageNet"),
+    section=_("section 4.1, Table 2"),
+    says=_("Without shortcuts the deeper net has the higher error, with them the lower one."),
     arms=tuple(Arm(network, network, "imagenet") for network in ROWS),
     published=(
         *(Published(network, METRIC, "table2", row) for network, row in ROWS.items()),
         *(Published(network, "train_error", "fig4", row) for network, row in ROWS.items()),
     ),
     claims=(
-        _higher("plain-34 has a higher error than plain-18", "plain34", "plain18"),
+        _higher(_("plain-34 has a higher error than plain-18"), "plain34", "plain18"),
         Claim(
-            "plain-34 has a higher training error than plain-18 throughout",
+            _("plain-34 has a higher training error than plain-18 throughout"),
             higher="plain34",
             lower="plain18",
             scope="throughout",
         ),
-        _higher("ResNet-34 has a lower error than ResNet-18", "resnet18-A", "resnet34-A"),
+        _higher(_("ResNet-34 has a lower error than ResNet-18"), "resnet18-A", "resnet34-A"),
         Claim(
-            "ResNet-34 has a lower training error than ResNet-18",
+            _("ResNet-34 has a lower training error than ResNet-18"),
             higher="resnet18-A",
             lower="resnet34-A",
         ),
-        _higher("ResNet-34 has a lower error than plain-34", "plain34", "resnet34-A"),
+        _higher(_("ResNet-34 has a lower error than plain-34"), "plain34", "resnet34-A"),
         Claim(
-            f"ResNet-34's error is {GAIN} points below plain-34's, to within {WITHIN}",
+            _(
+                "ResNet-34's error is {gain} points below plain-34's, to within {within}",
+                gain=GAIN,
+                within=WITHIN,
+            ),
             higher="plain34",
             lower="resnet34-A",
             metric=METRIC,
@@ -78,7 +83,10 @@ ARTIFACT = Artifact(
             by=GAIN,
         ),
         Claim(
-            f"At 18 layers plain and residual net differ by less than {margin():.2f} points",
+            _(
+                "At 18 layers plain and residual net differ by less than {margin:.2f} points",
+                margin=margin(),
+            ),
             higher="plain18",
             lower="resnet18-A",
             metric=METRIC,
@@ -86,10 +94,15 @@ ARTIFACT = Artifact(
         ),
     ),
     notes=(
-        "The last claim is the paper's 'comparably accurate'; its margin is the difference "
-        "between options A and B in Table 3, which the paper calls slight.",
-        f"The paper's gain of {GAIN} points is that of one run each, whose chance the claim about "
-        "it leaves out.",
+        _(
+            "The last claim is the paper's 'comparably accurate'; its margin is the "
+            "difference between options A and B in Table 3, which the paper calls slight."
+        ),
+        _(
+            "The paper's gain of {gain} points is that of one run each, whose chance the "
+            "claim about it leaves out.",
+            gain=GAIN,
+        ),
     ),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
@@ -30,11 +31,11 @@ def _lower(text: str, lower: str, higher: str) -> Claim:
 
 ARTIFACT = Artifact(
     name="table3",
-    title="Table 3: shortcut options and depth on ImageNet",
-    section="section 4.1, Table 3",
-    says=(
-        "Every shortcut option beats the plain net; projections help slightly and are not "
-        "essential; accuracy grows with depth to 152 layers."
+    title=_("Table 3: shortcut options and depth on ImageNet"),
+    section=_("section 4.1, Table 3"),
+    says=_(
+        "Every shortcut option beats the plain net; projections help slightly and are "
+        "not essential; accuracy grows with depth to 152 layers."
     ),
     arms=tuple(Arm(network, network, "imagenet") for network in ROWS),
     published=tuple(
@@ -45,16 +46,24 @@ ARTIFACT = Artifact(
     claims=(
         *(
             _lower(
-                f"Option {option} has a lower error than the plain net",
+                _("Option {option} has a lower error than the plain net", option=option),
                 lower=f"resnet34-{option}",
                 higher="plain34",
             )
             for option in "ABC"
         ),
-        _lower("Option B is slightly better than A", lower="resnet34-B", higher="resnet34-A"),
-        _lower("Option C is marginally better than B", lower="resnet34-C", higher="resnet34-B"),
+        _lower(_("Option B is slightly better than A"), lower="resnet34-B", higher="resnet34-A"),
+        _lower(_("Option C is marginally better than B"), lower="resnet34-C", higher="resnet34-B"),
         *(
-            _lower(f"{ROWS[deeper]} has a lower error than {ROWS[network]}", deeper, network)
+            _lower(
+                _(
+                    "{deeper} has a lower error than {network}",
+                    deeper=ROWS[deeper],
+                    network=ROWS[network],
+                ),
+                deeper,
+                network,
+            )
             for network, deeper in pairwise(("resnet34-C", "resnet50", "resnet101", "resnet152"))
         ),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
@@ -23,9 +24,9 @@ ROWS = {
 
 ARTIFACT = Artifact(
     name="table4",
-    title="Table 4: single networks on ImageNet",
-    section="section 4.1, Table 4",
-    says="A single ResNet of 152 layers beats every earlier result, ensembles among them.",
+    title=_("Table 4: single networks on ImageNet"),
+    section=_("section 4.1, Table 4"),
+    says=_("A single ResNet of 152 layers beats every earlier result, ensembles among them."),
     arms=tuple(Arm(network, network, "imagenet") for network in ROWS),
     published=tuple(
         Published(network, metric, "table4", row)
@@ -34,7 +35,11 @@ ARTIFACT = Artifact(
     ),
     claims=tuple(
         Claim(
-            f"{ROWS[deeper]} has a lower error than {ROWS[network]}",
+            _(
+                "{deeper} has a lower error than {network}",
+                deeper=ROWS[deeper],
+                network=ROWS[network],
+            ),
             higher=network,
             lower=deeper,
             metric="dense_top5_error",
@@ -42,8 +47,10 @@ ARTIFACT = Artifact(
         for network, deeper in pairwise(ROWS)
     ),
     notes=(
-        "What the paper quotes was tested as its authors saw fit; one of these lines was "
-        "measured on the test images.",
+        _(
+            "What the paper quotes was tested as its authors saw fit; one of these lines "
+            "was measured on the test images."
+        ),
     ),
 )
 

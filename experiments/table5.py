@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Published
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
@@ -20,9 +21,9 @@ TWICE = "resnet152"
 
 ARTIFACT = Artifact(
     name="table5",
-    title="Table 5: ensembles on ImageNet",
-    section="section 4.1, Table 5",
-    says="Six residual nets together have a top-5 error of 3.57 % on the test images.",
+    title=_("Table 5: ensembles on ImageNet"),
+    section=_("section 4.1, Table 5"),
+    says=_("Six residual nets together have a top-5 error of 3.57 % on the test images."),
     arms=(
         *(Arm(network, network, "imagenet") for network in MEMBERS),
         Arm(TWICE, TWICE, "imagenet", seeds=2),
@@ -30,10 +31,15 @@ ARTIFACT = Artifact(
     published=(Published("ensemble", "top5_error", "table5", "ResNet (ILSVRC'15)"),),
     ensemble=True,
     notes=(
-        "The published errors are the test server's, of images whose labels nobody else has; an "
-        "ensemble here is tested on the validation images, so the two are not comparable.",
-        "The paper does not name its six models, of which two have 152 layers. Here they are the "
-        "networks of Table 4, ResNet-152 with two seeds.",
+        _(
+            "The published errors are the test server's, of images whose labels nobody "
+            "else has; an ensemble here is tested on the validation images, so the two are "
+            "not comparable."
+        ),
+        _(
+            "The paper does not name its six models, of which two have 152 layers. Here "
+            "they are the networks of Table 4, ResNet-152 with two seeds."
+        ),
     ),
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 
 if TYPE_CHECKING:  # drawing libraries load slowly, and declaring needs none of them
@@ -20,11 +21,11 @@ DEPTHS = (20, 32, 44, 56, 110, 1202)
 
 ARTIFACT = Artifact(
     name="table6",
-    title="Table 6: residual nets on CIFAR-10",
-    section="section 4.2, Table 6",
-    says=(
-        "Residual nets gain accuracy from depth up to 110 layers; 1202 layers still train to "
-        "almost no error, but test worse than 110."
+    title=_("Table 6: residual nets on CIFAR-10"),
+    section=_("section 4.2, Table 6"),
+    says=_(
+        "Residual nets gain accuracy from depth up to 110 layers; 1202 layers still "
+        "train to almost no error, but test worse than 110."
     ),
     arms=tuple(Arm(f"resnet{depth}", f"resnet{depth}") for depth in DEPTHS),
     published=(
@@ -35,7 +36,7 @@ ARTIFACT = Artifact(
     claims=(
         *(
             Claim(
-                f"ResNet-110 has fewer parameters than {row}",
+                _("ResNet-110 has fewer parameters than {row}", row=row),
                 higher=row,
                 lower="resnet110",
                 metric="params",
@@ -44,7 +45,7 @@ ARTIFACT = Artifact(
         ),
         *(
             Claim(
-                f"ResNet-110 has a lower test error than {row}",
+                _("ResNet-110 has a lower test error than {row}", row=row),
                 higher=row,
                 lower="resnet110",
                 metric="test_error",
@@ -53,8 +54,10 @@ ARTIFACT = Artifact(
         ),
     ),
     notes=(
-        "Highway-32 has fewer parameters than ResNet-110 in the paper's own table, so the claim "
-        "about parameters is made of FitNet-19 and Highway-19 alone.",
+        _(
+            "Highway-32 has fewer parameters than ResNet-110 in the paper's own table, so "
+            "the claim about parameters is made of FitNet-19 and Highway-19 alone."
+        ),
     ),
 )
 

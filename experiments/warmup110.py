@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 from resnet_repro.paper.published import seed_std_prior
 
@@ -41,39 +42,42 @@ def margin() -> float:
 
 ARTIFACT = Artifact(
     name="warmup110",
-    title="ResNet-110 on CIFAR-10 with and without warm-up",
-    section="section 4.2, footnote 5",
-    says=(
-        "A learning rate of 0.1 is slightly too large for 110 layers to start converging at "
-        "once, but reaches similar accuracy."
+    title=_("ResNet-110 on CIFAR-10 with and without warm-up"),
+    section=_("section 4.2, footnote 5"),
+    says=_(
+        "A learning rate of 0.1 is slightly too large for 110 layers to start "
+        "converging at once, but reaches similar accuracy."
     ),
     arms=(Arm(WITH, "resnet110"), Arm(WITHOUT, "resnet110", changes=(("warmup_lr", "0"),))),
     published=(Published(WITH, "test_error", "table6", "ResNet-110"),),
     claims=(
         Claim(
-            "Without warm-up training starts more slowly: its first rows have the higher error",
+            _("Without warm-up training starts more slowly: its first rows have the higher error"),
             higher=WITHOUT,
             lower=WITH,
             metric="train_error",
             scope="first",
         ),
         Claim(
-            "With and without warm-up the final test errors differ by less than "
-            f"{margin():.2f} points",
+            _(
+                "With and without warm-up the final test errors differ by less than "
+                "{margin:.2f} points",
+                margin=margin(),
+            ),
             higher=WITHOUT,
             lower=WITH,
             metric="test_error",
             margin=margin(),
         ),
         Claim(
-            f"The warm-up ends after about {ENDS} iterations",
+            _("The warm-up ends after about {ends} iterations", ends=ENDS),
             higher=WITH,
             value=ENDS,
             metric="warmup_ended",
             margin=NEAR,
         ),
         Claim(
-            "Without warm-up the first row is still at chance",
+            _("Without warm-up the first row is still at chance"),
             higher=WITHOUT,
             value=AT_CHANCE,
             metric="train_error",
@@ -81,11 +85,19 @@ ARTIFACT = Artifact(
         ),
     ),
     notes=(
-        "The margin is four of the standard deviations between seeds that Table 6 prints, about "
-        "as far as chance sets two single runs apart.",
-        f"About {ENDS} iterations are those less than {NEAR} from it. A row at chance has a "
-        f"training error above {AT_CHANCE} %: 90 % less noise. Under protocol paper it averages "
-        "1,000 iterations, 2.56 epochs, which stands for the paper's several epochs.",
+        _(
+            "The margin is four of the standard deviations between seeds that Table 6 "
+            "prints, about as far as chance sets two single runs apart."
+        ),
+        _(
+            "About {ends} iterations are those less than {near} from it. A row at chance "
+            "has a training error above {at_chance} %: 90 % less noise. Under protocol "
+            "paper it averages 1,000 iterations, 2.56 epochs, which stands for the paper's "
+            "several epochs.",
+            ends=ENDS,
+            near=NEAR,
+            at_chance=AT_CHANCE,
+        ),
     ),
 )
 

@@ -14,6 +14,7 @@ INSTALLED = (PACKAGE / "suite").is_dir()
 ROOT = PACKAGE / "suite" if INSTALLED else PACKAGE.parent
 EXPERIMENTS = ROOT / "experiments"
 RECORDED = ROOT / "results" / "recorded"
+LOCALE = PACKAGE / "locale"
 
 _OWN = Path("resnet-repro") if INSTALLED else ROOT
 LOCAL = _OWN / "results" / "local"

@@ -15,6 +15,7 @@ from importlib import resources
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
+from resnet_repro.messages import _
 from resnet_repro.paper.artifacts import Published
 from resnet_repro.records.metrics import ERRORS
 
@@ -74,7 +75,9 @@ class PublishedValue:
         if self.read_off:
             return self.note
         number = self.source.removeprefix("table").removeprefix("sec")
-        return f"section {number}" if self.source.startswith("sec") else f"Table {number}"
+        if self.source.startswith("sec"):
+            return _("section {number}", number=number)
+        return _("Table {number}", number=number)
 
 
 def csv_rows(name: str) -> list[dict[str, str]]:
@@ -165,7 +168,12 @@ def _read_off(key: Published) -> PublishedValue:
         statistic="single",
         n=1,
         own=True,
-        note=f"read off Fig. {key.source.removeprefix('fig')}, mean of {first:,}-{last:,}",
+        note=_(
+            "read off Fig. {figure}, mean of {first:,}-{last:,}",
+            figure=key.source.removeprefix("fig"),
+            first=first,
+            last=last,
+        ),
         read_off=True,
     )
 

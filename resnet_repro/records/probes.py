@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from resnet_repro.messages import _
+
 ANY = ""  # a list of any length
 
 
@@ -30,12 +32,12 @@ PROBES = {
         },
         metrics={
             "deletion_rise": (
-                "rise of the test error without one block",
-                "mean over blocks, points",
+                _("rise of the test error without one block"),
+                _("mean over blocks, points"),
             ),
             "swap_rise": (
-                "rise of the test error with two blocks swapped",
-                "mean over pairs, points",
+                _("rise of the test error with two blocks swapped"),
+                _("mean over pairs, points"),
             ),
         },
     ),
@@ -50,17 +52,17 @@ PROBES = {
         },
         metrics={
             "initial_correlation": (
-                "correlation of neighbouring inputs' gradients before training",
+                _("correlation of neighbouring inputs' gradients before training"),
                 "",
             ),
         },
     ),
     "identity": Probe(
         lists={"deepened_errors": ("depths",)},
-        metrics={"identity_error": ("training error, deepened to 56 layers by identities", "%")},
+        metrics={"identity_error": (_("training error, deepened to 56 layers by identities"), "%")},
     ),
     "path": Probe(
         lists={"kept": ("kept_blocks",), "shortcuts": ("blocks",), "shares": ("blocks",)},
-        metrics={"signal_kept": ("cosine of a block's input and output", "mean over blocks")},
+        metrics={"signal_kept": (_("cosine of a block's input and output"), _("mean over blocks"))},
     ),
 }

@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from resnet_repro.messages import _, joined
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim
 from resnet_repro.paper.published import PublishedValue, table_values
 from resnet_repro.records.metrics import COUNTED
@@ -164,7 +165,7 @@ def _judge(
         return dataclasses.replace(row, result=ClaimResult("diverged", n, detail=bad))
     never = _named([run for run in runs if math.isnan(run.values[claim.metric])])
     if never:  # a warm-up that went on to the end of training
-        result = ClaimResult("fails", n, detail=f"never in {never}", exact=True)
+        result = ClaimResult("fails", n, detail=_("never in {runs}", runs=never), exact=True)
         return dataclasses.replace(row, result=result)
     a: Curves
     b: Curves
@@ -181,15 +182,16 @@ def _judge(
         else:
             keys, a, b, left_out = past_chance(claim.metric, dataset, keys, a, b)
             floor = math.log10(claim.factor) if claim.metric == "gradient_norm" else 0.0
-            result = claim_throughout(a, b, floor, left_out)
-            if claim.metric == "gradient_norm":
-                detail = smallest_ratio(keys, a, b, result.detail)
+            stages = claim.metric == "gradient_norm"
+            result = claim_throughout(a, b, floor, left_out, stages=stages)
+            if stages:
+                detail = joined(", ", (result.detail, smallest_ratio(keys, a, b)))
                 result = dataclasses.replace(result, detail=detail)
     return dataclasses.replace(row, result=result, higher_mean=mean_of(a), lower_mean=mean_of(b))
 
 
 def _named(runs: Sequence[Run]) -> str:
-    return ", ".join(f"{run.arm} seed {run.seed}" for run in runs)
+    return joined(", ", [_("{arm} seed {seed}", arm=run.arm, seed=run.seed) for run in runs])
 
 
 def _lost(run: Run, metric: str) -> bool:
@@ -250,4 +252,6 @@ def _first(claim: Claim, keys: list[Key], n: tuple[int, int], a: Curves, b: Curv
         own = pooled_std([seeds], None)
         h = mean_half_width(own, len(seeds)) if own else None
     result = claim_higher(x - y, h, n)
-    return dataclasses.replace(result, detail=f"first rows, iteration {keys[0][0]:,}")
+    return dataclasses.replace(
+        result, detail=_("first rows, iteration {iteration:,}", iteration=keys[0][0])
+    )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from resnet_repro.messages import Message, _, joined
 from resnet_repro.paper.published import PublishedValue
 from resnet_repro.records.metrics import COUNTED, METRICS, metric_words
 from resnet_repro.report.claims import ClaimRow
@@ -46,7 +47,7 @@ class Column(Generic[R]):
         if self.text is not None:
             return self.text(row)
         value = self.value(row)
-        return "" if value is None else str(value)
+        return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 def shown(columns: Sequence[Column[R]], rows: Sequence[R]) -> list[Column[R]]:
@@ -74,12 +75,14 @@ def published_text(value: PublishedValue | None, metric: str) -> str:
     """
     if value is None:
         return ""
-    text = value.text + METRICS[metric].printed
+    text: str = value.text
+    if METRICS[metric].printed:
+        text = Message(METRICS[metric].printed, {"number": text})
     if value.std is not None:
         text += f" ± {value.std:.2f}"
     if value.n > 1:
         text += f" (n = {value.n})"
-    return f"{text} ({value.where})" if value.read_off else text
+    return _("{value} ({where})", value=text, where=value.where) if value.read_off else text
 
 
 def recorded_text(ours: Comparison, metric: str) -> str:
@@ -105,10 +108,11 @@ def best_text(row: ResultRow) -> str:
     value = row.published_best
     if value is None:
         return ""
-    published = f"published {value.text} of {value.n}"
+    published = _("published {best} of {n}", best=value.text, n=value.n)
     if row.ours.best is None:
         return published
-    return f"{row.ours.best:.2f} of {row.ours.n}; {published}"
+    ours = _("{best:.2f} of {n}", best=row.ours.best, n=row.ours.n)
+    return joined("; ", (ours, published))
 
 
 def _recorded(row: ResultRow) -> Cell:
@@ -165,7 +169,7 @@ RESULTS: tuple[Column[ResultRow], ...] = (
     Column(
         "recorded_best",
         lambda r: short(r.ours.best),
-        "best seed",
+        _("best seed"),
         best_text,
         number=True,
         said=True,
@@ -186,7 +190,7 @@ RESULTS: tuple[Column[ResultRow], ...] = (
         "verdict",
         lambda r: "quoted" if r.quoted else r.ours.verdict or None,
         "verdict",
-        lambda r: "quoted, not run here" if r.quoted else r.ours.verdict,
+        lambda r: _("quoted, not run here") if r.quoted else r.ours.verdict,
         said=True,
         ours=True,
         compared=True,
@@ -224,7 +228,7 @@ SIDE_BY_SIDE: tuple[Column[SideBySide], ...] = (
 def _claimed(row: ClaimRow) -> str:
     """What a claim compares: of gradients each stage's, by the norms' logarithms."""
     if row.claim.metric == "gradient_norm":
-        return "log10 of each stage's gradient norm times its weights' norm"
+        return _("log10 of each stage's gradient norm times its weights' norm")
     return metric_words(row.claim.metric, row.dataset)
 
 

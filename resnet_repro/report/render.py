@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from resnet_repro.messages import _, joined
 from resnet_repro.records.metrics import metric_words
 from resnet_repro.report.columns import CLAIMS, RESULTS, Cell, short, text_grid
 from resnet_repro.report.grid import latex_grid, markdown_grid
@@ -21,14 +22,24 @@ def joint_text(joint: Joint | None) -> str:
     if joint is None:
         return ""
     tests = [
-        f"{test.family} nets F = {test.f:.2f} with {test.arms} and {degrees_text(test.df)}, "
-        f"{_p_text(test.p)}"
+        _(
+            "{family} nets F = {f:.2f} with {arms} and {degrees}, {p}",
+            family=test.family,
+            f=test.f,
+            arms=test.arms,
+            degrees=degrees_text(test.df),
+            p=_p_text(test.p),
+        )
         for test in joint.families
     ]
     if len(tests) > 1:
-        tests.append(f"both by Fisher's method {_p_text(joint.p)}")
-    what = metric_words(joint.metric, joint.dataset)
-    return f"Joint test of the differences in {what}: {'; '.join(tests)}: {joint.verdict}."
+        tests.append(_("both by Fisher's method {p}", p=_p_text(joint.p)))
+    return _(
+        "Joint test of the differences in {metric}: {tests}: {verdict}.",
+        metric=metric_words(joint.metric, joint.dataset),
+        tests=joined("; ", tests),
+        verdict=joint.verdict,
+    )
 
 
 def _p_text(p: float) -> str:

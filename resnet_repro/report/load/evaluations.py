@@ -8,6 +8,7 @@ from pathlib import Path
 
 from resnet_repro.commands import evaluate_command, study_command
 from resnet_repro.errors import UserError
+from resnet_repro.messages import _, joined
 from resnet_repro.paper.artifacts import Artifact
 from resnet_repro.records import store
 from resnet_repro.records.evaluations import (
@@ -61,14 +62,17 @@ def settings_words(evaluation: Evaluation) -> str:
     sizes = told.get("sizes")
     images, circles = told.get("images", ""), told.get("circles", "")
     parts = {
-        "images": images,
-        "circles": circles,
-        "shorter side": ", ".join(map(str, sizes)) if isinstance(sizes, list) else "",
-        "crop": told.get("crop", ""),
-        "BN statistics": told.get("bn", ""),
-        "images left out": told.get("left_out", ""),
+        _("images"): images,
+        _("circles"): circles,
+        _("shorter side"): ", ".join(map(str, sizes)) if isinstance(sizes, list) else "",
+        _("crop"): told.get("crop", ""),
+        _("BN statistics"): told.get("bn", ""),
+        _("images left out"): told.get("left_out", ""),
     }
-    return "; ".join(f"{name} {value}" for name, value in parts.items() if value != "")
+    return joined(
+        "; ",
+        [_("{what} {value}", what=w, value=value) for w, value in parts.items() if value != ""],
+    )
 
 
 def below(run: RunId) -> str:

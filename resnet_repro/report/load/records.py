@@ -14,6 +14,7 @@ import pandas as pd
 from msgspec.structs import asdict, replace
 
 from resnet_repro.errors import UserError
+from resnet_repro.messages import _
 from resnet_repro.models.parameters import parameters_problem
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import read_counts
@@ -124,8 +125,8 @@ def _run(record: store.Record, summaries: Mapping[str, dict[Any, float]]) -> Run
 
 def _statistics(recipe: RecordedRecipe) -> str:
     if recipe.bn_statistics != "averaged":
-        return "moving averages"
-    return f"averages over {recipe.bn_images:,} training images"
+        return _("moving averages")
+    return _("averages over {n:,} training images", n=recipe.bn_images)
 
 
 def _or_nan(value: float | None) -> float:

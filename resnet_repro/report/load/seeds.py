@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from resnet_repro.messages import _
 from resnet_repro.models.names import parse
 from resnet_repro.paper.artifacts import Arm, Artifact
 from resnet_repro.paper.published import PAPER_PROTOCOL, seed_std_prior
@@ -19,7 +20,7 @@ POOLED = ("test_error", *ERRORS)
 
 def family(network: str) -> str:
     """`plain` or `residual`."""
-    return "plain" if parse(network).plain else "residual"
+    return _("plain") if parse(network).plain else _("residual")
 
 
 def outcomes(frames: Frames, dataset: str, arm: str, protocol: str, metric: str) -> list[Outcome]:

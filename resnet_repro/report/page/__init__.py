@@ -18,6 +18,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from resnet_repro.messages import Message
 from resnet_repro.paths import RECORDED
 from resnet_repro.records import store
 from resnet_repro.records.files import write_atomic
@@ -29,6 +30,7 @@ from resnet_repro.report.page.data import read_data, script_json
 from resnet_repro.report.page.points import Chart
 from resnet_repro.report.page.runs import read_run
 from resnet_repro.report.page.sections import run_anchor
+from resnet_repro.report.page.words import WORDS
 from resnet_repro.report.render import joint_text
 from resnet_repro.report.tables import Table
 
@@ -79,7 +81,7 @@ def write_page(path: Path, tables: Sequence[tuple[Table, Path]], frames: Frames)
             sections.results_grid(table, ids, anchors),
             sections.claims_grid(table, anchors),
             artifact_charts(table, frames, data),
-            tuple(re.sub("[*`]", "", note) for note in table.notes),  # Markdown's signs
+            table.notes,
             _data_uri(svg.read_bytes()),
             joint_text(table.joint),
         )
@@ -105,7 +107,7 @@ def write_page(path: Path, tables: Sequence[tuple[Table, Path]], frames: Frames)
         _environment()
         .get_template("page.html.j2")
         .render(
-            title=texts.texts()["title"][0],
+            title=WORDS["title"],
             sections=shown,
             verdicts=sections.verdicts([(s.table, s.results, s.claims) for s in shown]),
             summary=summary.count_states([table for table, _ in tables]),
@@ -152,30 +154,24 @@ def _environment() -> jinja2.Environment:
 def _column(title: str) -> Markup:
     """A column's head: a text of the page's own where there is one, or as the column says it."""
     key = title.replace(" ", "_")
-    return texts.own(key) if key in texts.texts() else texts.said(title)
+    return texts.own(key) if key in WORDS else texts.said(title)
 
 
 def _chart_title(chart: Chart) -> Markup:
     """A chart's title: a text of the page's own, or the words of a metric."""
     title = chart["title"]
-    return texts.own(title) if title in texts.texts() else texts.said(METRICS[title].title)
+    return texts.own(title) if title in WORDS else texts.said(METRICS[title].title)
 
 
 def _headline(found: summary.Summary) -> Markup:
     """In one line how much of the paper is reproduced, in both languages."""
-    others = ["", ""]
+    others: str = ""
     for name, n in found.states.items():
         if n and name not in summary.NAMED:
-            for i in (0, 1):
-                words = texts.texts()[name][i]
-                others[i] += texts.texts()["headline_other"][i].format(n=n, what=words)
+            values = {"before": others, "n": n, "what": WORDS[name]}
+            others = Message(WORDS["headline_other"].message, values)
     numbers = {name: found.states[name] for name in summary.NAMED}
-    return texts.both(
-        *(
-            line.format(total=found.total, others=other, **numbers)
-            for line, other in zip(texts.texts()["headline"], others, strict=True)
-        )
-    )
+    return texts.own("headline", total=found.total, others=others, **numbers)
 
 
 def _networks() -> dict[str, Any] | None:

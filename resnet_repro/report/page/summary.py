@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from resnet_repro.messages import _
 from resnet_repro.paper.published import PublishedValue, csv_rows, table_values
 from resnet_repro.report.tables import Table
 
 # What a verdict comes to in the count. A value takes the first of these that any row gives it.
 STATES = {
-    "reproduced": ("reproduced", "equal", "holds"),
+    "reproduced": ("reproduced", _("equal"), _("holds")),
     "consistent": ("consistent",),
-    "differs": ("better", "worse", "differs", "fails"),
+    "differs": (_("better"), _("worse"), "differs", _("fails")),
     "undetermined": ("undetermined",),
     "inconclusive": ("inconclusive",),  # claims alone
     "diverged": ("diverged",),

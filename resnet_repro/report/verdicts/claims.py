@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from resnet_repro.messages import _, joined
 from resnet_repro.report.statistics import own_half_width
 
 Curves = Sequence[Sequence[float]]  # of each seed, a value a row; all have the same rows
@@ -37,7 +38,7 @@ class ClaimResult:
         """The verdict in words; without any spread a single seed knows nothing of chance."""
         judged = self.verdict in ("holds", "fails", "inconclusive")
         if judged and self.half_width is None and not self.exact:
-            return f"{self.verdict} (one seed, spread unknown)"
+            return _("{verdict} (one seed, spread unknown)", verdict=self.verdict)
         return self.verdict
 
 
@@ -47,7 +48,7 @@ def claim_higher(difference: float, h: float | None, n: tuple[int, int]) -> Clai
     verdict = (
         "holds" if difference > margin else "fails" if difference < -margin else "inconclusive"
     )
-    return ClaimResult(verdict, n, difference, h, "final values")
+    return ClaimResult(verdict, n, difference, h, _("final values"))
 
 
 def claim_near(
@@ -65,23 +66,30 @@ def claim_near(
         verdict = "fails"
     else:
         verdict = "inconclusive"
-    expected = f"{by:g} expected, " if by else ""
-    return ClaimResult(verdict, n, difference, h, f"final values, {expected}margin {margin:g}")
+    expected = _("{difference:g} expected", difference=by) if by else ""
+    within = _("margin {margin:g}", margin=margin)
+    detail = joined(", ", (_("final values"), expected, within))
+    return ClaimResult(verdict, n, difference, h, detail)
 
 
 def claim_throughout(
-    higher: Curves, lower: Curves, floor: float = 0.0, left_out: int = 0
+    higher: Curves,
+    lower: Curves,
+    floor: float = 0.0,
+    left_out: int = 0,
+    *,
+    stages: bool = False,
 ) -> ClaimResult:
     """That the difference, averaged over seeds, is above `floor` in every row.
 
     It fails when it is so in at most half of them. A row is beyond noise when it is above the
     floor by more than half the 95 % interval of that row's difference, from the two arms' own
     seeds; where neither has two, nobody knows, and nothing is said. left_out: rows that were not
-    compared, as neither net had left chance.
+    compared, as neither net had left chance. stages: whether a row counts once for each stage.
     """
     n = (len(higher), len(lower))
     a, b = (list(zip(*side, strict=True)) for side in (higher, lower))
-    left = f"{left_out} at chance left out" if left_out else ""
+    left = _("{n} at chance left out", n=left_out) if left_out else ""
     if not a:
         if left:
             return ClaimResult("inconclusive", n, detail=left)
@@ -92,13 +100,17 @@ def claim_throughout(
     verdict = "holds" if above == total else "inconclusive" if 2 * above > total else "fails"
     h = own_half_width(*([statistics.fmean(seed) for seed in side] for side in (higher, lower)))
     beyond = sum(d - floor > w for d, w in zip(rows, widths, strict=True) if w is not None)
-    parts = [f"in {above} of {total} rows", f"{beyond} beyond noise" if h is not None else "", left]
-    return ClaimResult(
-        verdict, n, statistics.fmean(rows), h, ", ".join(part for part in parts if part)
+    counted = (
+        _("in {n} of {total} rows and stages", n=above, total=total)
+        if stages
+        else _("in {n} of {total} rows", n=above, total=total)
     )
+    noise = _("{n} beyond noise", n=beyond) if h is not None else ""
+    detail = joined(", ", (counted, noise, left))
+    return ClaimResult(verdict, n, statistics.fmean(rows), h, detail)
 
 
 def claim_counted(higher: int, lower: int) -> ClaimResult:
     """That one count exceeds another."""
     verdict = "holds" if higher > lower else "fails"
-    return ClaimResult(verdict, difference=float(higher - lower), detail="counted", exact=True)
+    return ClaimResult(verdict, difference=float(higher - lower), detail=_("counted"), exact=True)

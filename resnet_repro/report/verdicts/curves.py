@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from resnet_repro.messages import _
 from resnet_repro.records import schema
 from resnet_repro.records.datasets import DATASETS, Facts
 from resnet_repro.report.load.frames import LABELS, Frames, Run
@@ -58,14 +59,18 @@ def mean_of(side: Curves) -> float | None:
     return statistics.fmean(values) if values else None
 
 
-def smallest_ratio(keys: list[Key], a: Curves, b: Curves, counted: str) -> str:
-    """What was counted, and where the norms' ratio is smallest; a and b are logarithms."""
+def smallest_ratio(keys: list[Key], a: Curves, b: Curves) -> str:
+    """Where the norms' ratio is smallest; a and b are logarithms. Empty without rows."""
     if not keys:
         return ""
     ratios = [x - y for x, y in zip(row_means(a), row_means(b), strict=True)]
     low, (iteration, stage) = min(zip(ratios, keys, strict=True))
-    ratio = f"smallest ratio {10**low:.2g} ({stage}, iteration {iteration:,})"
-    return f"{counted.replace('rows', 'rows and stages', 1)}, {ratio}"
+    return _(
+        "smallest ratio {ratio:.2g} ({stage}, iteration {iteration:,})",
+        ratio=10**low,
+        stage=stage,
+        iteration=iteration,
+    )
 
 
 def shared_rows(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 # The distribution functions behind scipy.stats, without the second scipy.stats takes to import.
 from scipy.special import chdtrc, fdtrc
 
+from resnet_repro.messages import _
 from resnet_repro.report.statistics import Spread
 
 LEVEL = 0.05
@@ -52,7 +53,7 @@ class Joint:
 
     @property
     def verdict(self) -> str:
-        return "consistent together" if self.p >= LEVEL else "not consistent together"
+        return _("consistent together") if self.p >= LEVEL else _("not consistent together")
 
 
 def family_test(family: str, differences: Sequence[Difference], spread: Spread) -> FamilyTest:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resnet_repro.messages import translated
 from resnet_repro.paper import artifacts
 from resnet_repro.report import render
 from resnet_repro.report.load.records import read_frames
-from resnet_repro.report.page import texts
 from resnet_repro.report.tables import table
 from resnet_repro.report.verdicts.joint import Difference, combine, family_test, joint_test
 from resnet_repro.report.write import compare_json, compare_rows, result_rows, write_report
@@ -118,7 +118,7 @@ def test_every_form_of_a_table_tells_the_joint_test(tmp_path: Path) -> None:
     assert line in render.markdown(found)
     assert "Joint test of the differences" in render.latex(found)
     assert any(note.startswith("Joint test: p is how often") for note in found.notes)
-    assert texts.chinese(line) is not None
+    assert translated(line, "zh_CN") is not None
     plain_joint = render.joint_json(joint)
     assert plain_joint is not None
     json.dumps(plain_joint, allow_nan=False)
@@ -153,4 +153,4 @@ def test_top_5_errors_of_the_same_runs_take_no_part(tmp_path: Path) -> None:
     line = render.joint_text(joint)
     assert "top-1 error, 10-crop, %: residual nets F = " in line
     assert "with 2 and 1 degree of freedom, p" in line
-    assert texts.chinese(line) is not None
+    assert translated(line, "zh_CN") is not None
