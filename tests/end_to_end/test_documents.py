@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import REPO
 
 DOCUMENTS = [*REPO.glob("README*.md"), REPO / "CONTRIBUTING.md", *sorted(REPO.glob("docs/*.md"))]
-SUFFIXES = r"py|md|toml|txt|ya?ml|json|csv|cpp|h|ipynb|js|css|j2|html|svg|png|safetensors|po"
+SUFFIXES = r"py|md|toml|txt|ya?ml|json|csv|cpp|h|ipynb|js|css|j2|html|svg|png|safetensors"
 PATH = re.compile(
     rf"[\w.-]+(?:/[\w.-]+)*\.(?:{SUFFIXES})|[\w.-]+(?:/[\w.-]+)*/|[\w.-]+(?:/[\w.-]+)+"
 )
