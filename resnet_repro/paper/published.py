@@ -41,6 +41,8 @@ ITERATIONS = {"cifar10": CIFAR_ITERATIONS, "imagenet": IMAGENET_ITERATIONS}
 BATCHES = {"cifar10": CIFAR_BATCH, "imagenet": IMAGENET_BATCH}
 
 PAPER_PROTOCOL = "paper"  # of all its training, in the suite's words
+# Object detection and localization, which the suite does not attempt.
+DETECTION = tuple(f"table{n}" for n in range(7, 15))
 TEST_SERVER = "test server"  # a split whose labels nobody but its server has
 
 _DATASETS = {"CIFAR-10": "cifar10", "ImageNet": "imagenet"}  # the paper's name -> ours

@@ -138,6 +138,11 @@ def table_joint(artifact: Artifact, rows: Sequence[ResultRow], frames: Frames) -
     return joint_test(metric, judged[0].dataset if judged else "", families)
 
 
+def rows_under(artifact: Artifact, frames: Frames, protocol: str) -> list[ResultRow]:
+    """The artifact's rows under one protocol alone, whatever else is recorded."""
+    return _rows(artifact, frames, {arm.name: [protocol] for arm in artifact.arms})
+
+
 def comparison(artifact: Artifact, recorded: Frames, local: Frames) -> list[SideBySide]:
     """Published, recorded and the user's own side by side, each with its verdict.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from resnet_repro.errors import UserError
+from resnet_repro.messages import joined, translated
 from resnet_repro.paper import artifacts
 from resnet_repro.records.files import read_text, write_atomic
 from resnet_repro.report import render
@@ -18,12 +19,13 @@ from resnet_repro.report.load.view import make_view
 from resnet_repro.report.page import write_page
 from resnet_repro.report.plots import style
 from resnet_repro.report.results_page import results_page as page_text
+from resnet_repro.report.sections.first_table import first_table
 from resnet_repro.report.sections.other_reproductions import reproductions_texts
+from resnet_repro.report.sections.summary import count_states, not_attempted
 from resnet_repro.report.tables import SideBySide, Table, comparison, table, table_joint
 from resnet_repro.report.throughput import pace
 from resnet_repro.report.verdicts.joint import Joint
 
-README_TABLES = ("table6",)
 COPIES_BESIDE = "table6"  # the artifact that the table of public copies goes with
 
 
@@ -48,12 +50,14 @@ def write_report(
     frames = read_frames(results_dirs)
     written: list[Path] = []
     shown: list[tuple[Table, Path]] = []
+    tables: list[Table] = []
     for name in artifacts.names() if names is None else names:
         experiment = artifacts.load(name)
+        found = table(experiment.artifact, frames)
+        tables.append(found)
         view = make_view(experiment.artifact, frames)
         if view.empty:
             continue
-        found = table(experiment.artifact, frames)
         written += write_tables(found, tables_dir)
         if name == COPIES_BESIDE:
             written += _write_texts(reproductions_texts(frames), tables_dir)
@@ -65,11 +69,10 @@ def write_report(
         written += drawn
         shown.append((found, drawn[0]))
     if page is not None and shown:
-        write_page(page, shown, frames)
+        write_page(page, shown, count_states(tables), frames)
         written.append(page)
-    parts = readme_parts(frames) if readmes else {}
     for readme in readmes:
-        for marker, text in parts.items():
+        for marker, text in readme_parts(frames, language_of(readme)).items():
             update_between_markers(readme, marker, text)
         written.append(readme)
     if results_page is not None:
@@ -79,13 +82,20 @@ def write_report(
     return written
 
 
-def readme_parts(frames: Frames) -> dict[str, str]:
+def language_of(path: Path) -> str:
+    """The language a file's name says: `zh_CN` of README.zh-CN.md; empty of one that says none."""
+    return "_".join(path.stem.split(".")[1:]).replace("-", "_")
+
+
+def readme_parts(frames: Frames, language: str = "") -> dict[str, str]:
     """What stands in the README between the markers of each name."""
-    parts = {"time": markdown_grid(pace(frames))}
-    for name in README_TABLES:
-        found = table(artifacts.load(name).artifact, frames)
-        parts[name] = f"{found.caption}\n\n{markdown_grid(text_grid(RESULTS, found.rows))}"
-    return parts
+    tables = [table(artifacts.load(name).artifact, frames) for name in artifacts.names()]
+    state = joined(" ", (count_states(tables).sentence, not_attempted()))
+    return {
+        "state": (language and translated(state, language)) or state,
+        "table6": markdown_grid(first_table(frames)),
+        "time": markdown_grid(pace(frames)),
+    }
 
 
 def write_tables(found: Table, folder: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from resnet_repro.report.plots.style import plotted_digest, stored_digest
 from resnet_repro.report.results_page import heading_anchor, results_page
 from resnet_repro.report.sections.other_reproductions import reproductions_texts
 from resnet_repro.report.tables import table
-from resnet_repro.report.write import readme_parts, write_tables
+from resnet_repro.report.write import language_of, readme_parts, write_tables
 from resnet_repro.sweep import status
 from tests.conftest import REPO
 
@@ -69,7 +69,7 @@ def test_no_figure_is_left_over(frames: Frames) -> None:
 @pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
 def test_the_readme_shows_what_is_recorded(frames: Frames, readme: str) -> None:
     text = (REPO / readme).read_text()
-    for name, part in readme_parts(frames).items():
+    for name, part in readme_parts(frames, language_of(Path(readme))).items():
         assert f"<!-- {name}:start -->\n{part.strip()}\n<!-- {name}:end -->" in text
 
 

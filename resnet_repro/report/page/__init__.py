@@ -18,13 +18,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from resnet_repro.messages import Message
 from resnet_repro.paths import RECORDED
 from resnet_repro.records import store
 from resnet_repro.records.files import write_atomic
 from resnet_repro.records.metrics import METRICS
 from resnet_repro.report.load.frames import Frames
-from resnet_repro.report.page import drawings, layers, sections, summary, texts
+from resnet_repro.report.page import drawings, layers, sections, texts
 from resnet_repro.report.page.charts import artifact_charts, run_charts
 from resnet_repro.report.page.data import read_data, script_json
 from resnet_repro.report.page.points import Chart
@@ -32,6 +31,7 @@ from resnet_repro.report.page.runs import read_run
 from resnet_repro.report.page.sections import run_anchor
 from resnet_repro.report.page.words import WORDS
 from resnet_repro.report.render import joint_text
+from resnet_repro.report.sections.summary import Summary, not_attempted
 from resnet_repro.report.tables import Table
 
 __all__ = ["run_anchor", "write_page"]
@@ -61,7 +61,9 @@ class Section:
     joint: str  # the table's joint test in words; empty without one
 
 
-def write_page(path: Path, tables: Sequence[tuple[Table, Path]], frames: Frames) -> None:
+def write_page(
+    path: Path, tables: Sequence[tuple[Table, Path]], summary: Summary, frames: Frames
+) -> None:
     """Write the page: these artifacts, every run of theirs, and the networks.
 
     tables: each artifact's table and the SVG of its figure. Raises UserError for damaged records
@@ -110,9 +112,8 @@ def write_page(path: Path, tables: Sequence[tuple[Table, Path]], frames: Frames)
             title=WORDS["title"],
             sections=shown,
             verdicts=sections.verdicts([(s.table, s.results, s.claims) for s in shown]),
-            summary=summary.count_states([table for table, _ in tables]),
-            headline=_headline,
-            named=summary.NAMED,
+            summary=summary,
+            not_attempted=not_attempted(),
             runs=runs,
             networks=_networks(),
             data=Markup(script_json(values)),
@@ -161,17 +162,6 @@ def _chart_title(chart: Chart) -> Markup:
     """A chart's title: a text of the page's own, or the words of a metric."""
     title = chart["title"]
     return texts.own(title) if title in WORDS else texts.said(METRICS[title].title)
-
-
-def _headline(found: summary.Summary) -> Markup:
-    """In one line how much of the paper is reproduced, in both languages."""
-    others: str = ""
-    for name, n in found.states.items():
-        if n and name not in summary.NAMED:
-            values = {"before": others, "n": n, "what": WORDS[name]}
-            others = Message(WORDS["headline_other"].message, values)
-    numbers = {name: found.states[name] for name in summary.NAMED}
-    return texts.own("headline", total=found.total, others=others, **numbers)
 
 
 def _networks() -> dict[str, Any] | None:

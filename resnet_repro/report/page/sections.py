@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from resnet_repro.records.metrics import metric_words
 from resnet_repro.records.schema import RunId
 from resnet_repro.report.columns import CLAIMS, RESULTS, Column, R, shown
-from resnet_repro.report.page.summary import state
+from resnet_repro.report.sections.summary import state
 from resnet_repro.report.tables import ResultRow, Table
 
 

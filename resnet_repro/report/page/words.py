@@ -27,20 +27,14 @@ WORDS = {
         "sorting and the language switch need it."
     ),
     # How much of the paper
-    "headline": _(
-        "Of the {total} numbers the paper prints as its own, {reproduced} are reproduced, "
-        "{consistent} consistent, {reduced} reduced and {missing} missing{others}."
-    ),
-    "headline_other": _("{before}; {n} {what}"),
     "how_counted": _(
-        "Counted once each, in the state of its best comparison. Counts such as "
-        "multiply-adds are reproduced when they print the same. Object detection (Tables 7 "
-        "to 14) is part of the count."
+        "Counted once each, in the state of its best comparison. Exact counts (multiply-adds, "
+        "parameters) are reproduced when they print the same; a claim counts under the protocol "
+        "its artifact asks for."
     ),
     "by_table": _("Table by table"),
     "source": _("source"),
     "total": _("total"),
-    "claims_line": _("Of {total} claims, {holds} hold, {fails} fail, {open} are open."),
     # Verdicts
     "reproduced": _("reproduced"),
     "consistent": _("consistent"),

@@ -29,7 +29,7 @@ from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.page import run_anchor, texts
 from resnet_repro.report.page.data import script_json
 from resnet_repro.report.page.layers import read_network
-from resnet_repro.report.page.summary import count_states, own_values
+from resnet_repro.report.sections.summary import count_states, own_values
 from resnet_repro.report.tables import table
 from resnet_repro.report.verdicts.claims import claim_higher, claim_near, claim_throughout
 from resnet_repro.report.write import update_between_markers, write_report
@@ -328,10 +328,9 @@ def test_every_word_is_there_in_both_languages() -> None:
 
 
 def test_every_word_is_used_and_every_used_one_is_there() -> None:
+    files = [*PACKAGE.glob("*.*"), PACKAGE.parent / "sections" / "summary.py"]
     source = "".join(
-        p.read_text()
-        for p in PACKAGE.glob("*.*")
-        if p.suffix in (".js", ".py", ".j2") and p.name != "words.py"
+        p.read_text() for p in files if p.suffix in (".js", ".py", ".j2") and p.name != "words.py"
     )
     known = set(texts.texts())
     named = set(re.findall(r"\b(?:t|only|label|text|own)\(\"(\w+)\"", source))
@@ -414,7 +413,7 @@ READMES = ("README.md", "README.zh-CN.md")
         r"<!-- \w+:(?:start|end) -->",
         r"^    +[^#\s][^#\n]*?(?= *(?:#|$))",  # commands, without their comments
         r"\]\(((?!README)[^)]+)\)",  # links
-        r"^<!-- \w+:start -->.*?^<!-- \w+:end -->",  # what is written by commands
+        r"^<!-- (?!state)\w+:start -->.*?^<!-- \w+:end -->",  # what is written by commands
     ],
 )
 def test_both_readmes_say_the_same(pattern: str) -> None:
@@ -445,16 +444,17 @@ def test_the_readme_is_renewed_between_its_markers(tmp_path: Path) -> None:
     write(tmp_path / "recorded", *FAKES)
     readme = tmp_path / "README.md"
     readme.write_text(
-        "before\n<!-- table6:start -->\nold\n<!-- table6:end -->\nbetween\n"
-        "<!-- time:start -->\n<!-- time:end -->\nafter\n"
+        "before\n<!-- table6:start -->\nstale\n<!-- table6:end -->\nbetween\n"
+        "<!-- time:start -->\n<!-- time:end -->\n<!-- state:start --><!-- state:end -->\nafter\n"
     )
     report(tmp_path, ["table6"], readme)
     text = readme.read_text()
-    assert "old" not in text
-    assert "| resnet20 | test error, % | paper | 8.75 | 8.80 ± 0.14 (n = 2) |" in text
+    assert "stale" not in text
+    assert "| ResNet-20 | 269,722 | 8.75 | 8.80 ± 0.14 (n = 2) |" in text
+    assert "37 error rates" in text
     assert text.startswith("before\n<!-- table6:start -->\n")
     assert "\n<!-- table6:end -->\nbetween\n<!-- time:start -->\n| network |" in text
-    assert text.endswith("<!-- time:end -->\nafter\n")
+    assert text.endswith("<!-- state:end -->\nafter\n")
 
 
 def test_a_file_without_the_markers_is_left_alone(tmp_path: Path) -> None:
