@@ -16,6 +16,7 @@ from resnet_repro.cli import (
     compare,
     data,
     describe,
+    doctor,
     evaluate,
     list,
     report,
@@ -29,7 +30,6 @@ from resnet_repro.cli.console import printable, write_what_fits
 from resnet_repro.errors import UserError
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Deep Residual Learning for Image Recognition (He et al., 2015), artifact by artifact.",
@@ -46,6 +46,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "report": report.report,
     "verify": verify.verify,
     "data": data.data,
+    "doctor": doctor.doctor,
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from resnet_repro import paths
 from resnet_repro.cli.console import console, print_json, print_rows
-from resnet_repro.cli.options import AsJson, Results
+from resnet_repro.cli.options import Artifact, AsJson, Results
 
 
-def compare(artifact: str, results_dir: Results = paths.LOCAL, as_json: AsJson = False) -> None:
+def compare(
+    artifact: Artifact, results_dir: Results = paths.LOCAL, as_json: AsJson = False
+) -> None:
     """Published, recorded and yours, side by side."""
     from resnet_repro.report.write import compare_json, compare_rows
 

@@ -10,6 +10,7 @@ import platformdirs
 import typer
 
 from resnet_repro.errors import UserError
+from resnet_repro.paper import artifacts
 
 
 def as_path(text: str | Path) -> Path:
@@ -31,6 +32,15 @@ CACHE = _cache()
 
 MOST_LISTED = 10_000  # numbers in one range
 
+
+def _artifacts(incomplete: str) -> list[str]:
+    return [name for name in artifacts.names() if name.startswith(incomplete)]
+
+
+Artifact = Annotated[
+    str,
+    typer.Argument(help="Such as table6; `list` shows them all.", autocompletion=_artifacts),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Results = Annotated[
     Path,

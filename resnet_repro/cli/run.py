@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ from resnet_repro import paths
 from resnet_repro.cli.console import Rows, console, print_json, print_rows
 from resnet_repro.cli.options import (
     CACHE,
+    Artifact,
     Cache,
     Corrupt,
     DataRoot,
@@ -31,14 +32,15 @@ from resnet_repro.monitor.snapshot import duration
 from resnet_repro.paper import artifacts
 from resnet_repro.records.datasets import DATASETS
 from resnet_repro.sweep import plan, status
-from resnet_repro.train.recipe import IMAGE_PROTOCOLS, PROTOCOLS
+from resnet_repro.train.recipe import IMAGE_PROTOCOLS, PROTOCOLS, CifarRecipe, ImageRecipe
 
+SWITCHES = tuple(dict.fromkeys(f.name for r in (CifarRecipe, ImageRecipe) for f in fields(r)))
 PROTOCOL_NAMES = tuple(PROTOCOLS | IMAGE_PROTOCOLS)
 Switch = Literal["auto", "on", "off"]
 
 
 def run(
-    artifact: Annotated[str, typer.Argument(help="Such as table6; `list` shows them all.")],
+    artifact: Artifact,
     arms: Annotated[
         str, typer.Option(metavar="A,B", help="Some of the artifact's arms; all unless given.")
     ] = "",
@@ -58,7 +60,8 @@ def run(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Change a switch of the recipe; recorded as P+KEY=VALUE. May be repeated.",
+            help="Change a switch of the recipe; recorded as P+KEY=VALUE. May be repeated. "
+            f"Keys: {', '.join(SWITCHES)}.",
         ),
     ] = None,
     data_root: DataRoot = None,

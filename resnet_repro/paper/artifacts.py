@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from resnet_repro.errors import UserError
+from resnet_repro.errors import UserError, one_of
 from resnet_repro.paths import EXPERIMENTS
 from resnet_repro.records.metrics import COUNTED, METRICS, OF_ENSEMBLES, OF_RUNS
 
@@ -117,7 +117,7 @@ class Artifact:
             if arm.name == name:
                 return arm
         raise UserError(
-            f"{self.name} has no arm '{name}': give some of {', '.join(a.name for a in self.arms)}"
+            f"{self.name} has no arm '{name}': {one_of(name, (arm.name for arm in self.arms))}"
         )
 
 
@@ -141,7 +141,7 @@ def names() -> list[str]:
 def load(name: str) -> Experiment:
     """Load `experiments/<name>.py`. Raises UserError, listing what exists, for another name."""
     if name not in names():
-        raise UserError(f"unknown artifact '{name}': give one of {', '.join(names())}")
+        raise UserError(f"unknown artifact '{name}': {one_of(name, names())}")
     path = EXPERIMENTS / f"{name}.py"
     found = importlib.util.spec_from_file_location(f"resnet_repro_experiment_{name}", path)
     if found is None or found.loader is None:

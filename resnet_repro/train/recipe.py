@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from resnet_repro.errors import UserError
+from resnet_repro.errors import UserError, one_of
 from resnet_repro.models.names import CifarName, parse
 
 RECIPE_VERSION = 2  # raised whenever the same switches come to mean another computation
@@ -187,7 +187,7 @@ def recipe_for(
     )
     if protocol not in protocols:
         raise UserError(
-            f"unknown protocol '{protocol}' for {network}: give one of {', '.join(protocols)}"
+            f"unknown protocol '{protocol}' for {network}: {one_of(protocol, protocols)}"
         )
     recipe = protocols[protocol]
     if iterations is not None:
@@ -219,7 +219,7 @@ def parse_switch(name: str, text: str, recipe: type[Recipe] = CifarRecipe) -> An
     """The value of a recipe's switch `name` written as `text` (a list with commas between)."""
     kinds = get_type_hints(recipe)
     if name not in kinds:
-        raise UserError(f"unknown switch '{name}': give one of {', '.join(kinds)}")
+        raise UserError(f"unknown switch '{name}': {one_of(name, kinds)}")
     kind = kinds[name]
     try:
         value = _parse(kind, text)

@@ -41,8 +41,8 @@ def here(tmp_path: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["run", "table99"], "unknown artifact 'table99': give one of"),
-        (["run", "fig1", "--arms", "resnet20"], "fig1 has no arm 'resnet20': give some of plain20"),
+        (["run", "table99"], "unknown artifact 'table99': did you mean table6? give one of"),
+        (["run", "fig1", "--arms", "resnet20"], "fig1 has no arm 'resnet20': give one of plain20"),
         (
             ["run", "fig1", "--protocol", "fast"],
             "unknown protocol 'fast' for plain20: give one of paper",

@@ -12,7 +12,7 @@ from pathlib import Path
 from resnet_repro.commands import study_command
 from resnet_repro.data import load
 from resnet_repro.data.dataset import Dataset
-from resnet_repro.errors import UserError
+from resnet_repro.errors import UserError, one_of
 from resnet_repro.evaluate.imagenet import weights
 from resnet_repro.evaluate.probes import deepening, lesions, shattering, shortcut_signal
 from resnet_repro.evaluate.probes.subject import Settings, Subject, Values, load_subject
@@ -43,7 +43,7 @@ def study(
     does not suit.
     """
     if name not in MEASURES:
-        raise UserError(f"unknown study '{name}': give one of {', '.join(MEASURES)}")
+        raise UserError(f"unknown study '{name}': {one_of(name, MEASURES)}")
     if not runs:
         raise UserError("give a recorded run: --run <results>/<dataset>/<arm>/<protocol>/seed0")
     records = [_cifar_record(folder) for folder in runs]
