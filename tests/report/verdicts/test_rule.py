@@ -199,6 +199,20 @@ def test_runs_of_one_arm_that_count_differently_differ() -> None:
     assert judge_exact([269_722], PARAMS20, "digits").verdict == "not comparable"
 
 
+def test_what_was_counted_is_kept_where_there_is_no_verdict() -> None:
+    other = judge_exact([269_722, 269_722], PARAMS20, "digits")
+    assert (other.n, other.verdict, other.mean) == (2, "not comparable", 269_722)
+    unpublished = judge_exact([269_722, 269_722], None, "cifar10")
+    assert (unpublished.n, unpublished.verdict, unpublished.mean) == (2, "", 269_722)
+    missing = judge_exact([], None, "cifar10")
+    assert (missing.n, missing.verdict, missing.mean) == (0, "missing", None)
+
+
+@pytest.mark.parametrize(("count", "verdict"), [(265_000, "equal"), (264_999, "differs")])
+def test_half_of_the_last_printed_digit_is_rounded_up(count: int, verdict: str) -> None:
+    assert judge_exact([count], PARAMS20, "cifar10").verdict == verdict
+
+
 ERRORS = st.floats(0, 100, allow_nan=False)
 SEEDS = st.lists(ERRORS, min_size=1, max_size=6)
 
