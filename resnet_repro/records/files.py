@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import glob
 import json
 import math
 import os
+import secrets
 import stat
-import tempfile
+import time
 from collections.abc import Sequence
 from io import BufferedReader
 from pathlib import Path
@@ -19,6 +23,8 @@ from resnet_repro.errors import UserError
 MAX_JSON_BYTES = 2**24  # 16 MiB; the largest file of a record has a few kB
 MAX_JSON_DEPTH = 32  # objects and lists within each other; a record has six at most
 MAX_TEXT_BYTES = 2**28  # 256 MiB, some million rows
+LEFT_BEHIND = 3600.0  # seconds, after which nobody writes a temporary file any more
+_NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # of file systems that do not sync
 _MAX_DIGITS = 19  # of a whole number of 64 bits
 T = TypeVar("T")
 _SHOWN = 80  # characters of a key, in a message
@@ -27,25 +33,60 @@ _SHOWN = 80  # characters of a key, in a message
 def write_atomic(path: Path, content: bytes) -> None:
     """Write `content` to a temporary name beside `path`, sync it, and rename it over `path`.
 
+    The folder is synced, too, or the rename could be lost with the power. Temporary files of the
+    same name, of processes that were killed long ago, are removed.
     Raises UserError when the place cannot be written; what was there before stays.
     """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         try:
+            # The mode is left to the umask: some file systems refuse to have it changed.
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
+                _sync(file.fileno())
+            temporary.replace(path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the first error is the one to tell
+                temporary.unlink(missing_ok=True)
             raise
+        _sync_folder(path.parent)
     except OSError as error:
         raise UserError(
             f"cannot write {path}: {error.strerror or error}; make room or give another folder"
         ) from error
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > LEFT_BEHIND:
+                left.unlink()
+
+
+def remove(path: Path) -> None:
+    """Remove a file that may be gone already. Raises UserError when it cannot be removed."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot remove {path}: {error.strerror or error}") from error
+
+
+def _sync(handle: int) -> None:
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    if not hasattr(os, "O_DIRECTORY"):  # where folders cannot be opened
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _sync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_json(path: Path, value: object) -> None:

@@ -251,6 +251,8 @@ def execute(
         return planned
 
     planned = world.on_main_process(usable)
+    if world.first:
+        _clear_finished(planned, settings)
     ends = {p.run: "kept" for p in planned if p.state == "done"}
     todo = [p for p in planned if p.state != "done"]
     if todo:
@@ -268,6 +270,17 @@ def execute(
         else:
             ends |= side_by_side(jobs, data, emit, settings.wandb, settings.jobs)
     return {p.run: ends.get(p.run, "stopped") for p in planned}
+
+
+def _clear_finished(planned: Sequence[Planned], settings: Settings) -> None:
+    """What a kill between a run's last file and its end has left goes when the run is met again."""
+    from resnet_repro.train.job import checkpoints_of
+    from resnet_repro.train.loop import clear_finished
+
+    for run in planned:
+        folder = run.run.folder(settings.results)
+        if run.state == "done":
+            clear_finished(folder, checkpoints_of(store.read_spec(folder), settings.cache))
 
 
 def _load_all(

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from resnet_repro.errors import UserError
-from resnet_repro.records.files import parse_json, write_atomic
+from resnet_repro.records.files import parse_json, remove, write_atomic
 
 _REST = "rest.json"
 
@@ -42,7 +42,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     path = folder / f"{checkpoint.iteration:08d}.checkpoint"
     write_atomic(path, digest.encode() + b"\n" + payload)
     for old in _newest_first(folder)[2:]:
-        old.unlink(missing_ok=True)
+        remove(old)
 
 
 def on_host(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -69,9 +69,9 @@ def load_newest(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
 
 
 def clear(folder: Path) -> None:
-    """Remove the checkpoints of a finished run."""
+    """Remove the checkpoints of a finished run. Raises UserError when it cannot."""
     for path in _newest_first(folder):
-        path.unlink(missing_ok=True)
+        remove(path)
 
 
 def _newest_first(folder: Path) -> list[Path]:

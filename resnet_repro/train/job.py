@@ -31,7 +31,12 @@ class Job:
     @property
     def checkpoints(self) -> Path:
         """The folder of this run's checkpoints, outside the tree."""
-        return self.cache / "runs" / self.spec.hash[:32]
+        return checkpoints_of(self.spec, self.cache)
+
+
+def checkpoints_of(spec: schema.Spec, cache: Path) -> Path:
+    """The folder of a run's checkpoints in a cache."""
+    return cache / "runs" / spec.hash[:32]
 
 
 @dataclass

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ import filelock
 
 from resnet_repro.errors import UserError
 from resnet_repro.records import provenance, schema, store
+from resnet_repro.records.files import read_text, remove
+from resnet_repro.records.state import LOCK
 from resnet_repro.runtime.compilation import compiling
 from resnet_repro.runtime.device import computing, followed
 from resnet_repro.runtime.distributed import SINGLE_PROCESS, World
@@ -68,22 +72,62 @@ def train(job: Job, data: Data, watch: Watch, world: World = SINGLE_PROCESS) -> 
 
 @contextlib.contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock; the system releases it when the process ends, however it ends."""
-    lock = filelock.FileLock(folder / ".lock")
+    """Hold a folder's lock; the system releases it when the process ends, however it ends.
+
+    Where the file system has no locks, the file itself is one. It names who holds it.
+    """
+    path = folder / LOCK
+    lock = filelock.FileLock(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=1)  # `watch` may try it for a moment
     except filelock.Timeout:
-        raise Busy(f"another process is training this run ({folder})") from None
+        raise Busy(f"another process is training this run ({_holder(path)})") from None
     except OSError as error:
         raise UserError(
             f"cannot write in {folder}: {error.strerror or error}; give another folder"
         ) from error
     try:
+        with contextlib.suppress(OSError, UserError):  # it holds without, too
+            own = f"{os.getpid()}\n{socket.gethostname()}"
+            if not read_text(path).startswith(own):  # as a lock that is a file does
+                path.write_text(f"{own}\n")
         yield
     finally:
-        Path(lock.lock_file).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # else what ended the run would not be told
+            path.unlink(missing_ok=True)
         lock.release()
+
+
+def _holder(path: Path) -> str:
+    """Who holds a lock, as its file says, and what to do if that cannot be looked up here."""
+    try:
+        process, host, *_ = [*read_text(path, limit=1024).split("\n"), "", ""]
+    except UserError:
+        process, host = "", ""
+    if not process.isdecimal() or not host:
+        return str(path)
+    away = "" if host.startswith(socket.gethostname()) else "; if that one is gone, remove the file"
+    return f"process {process} on {host}, says {path}{away}"
+
+
+def clear_finished(folder: Path, checkpoints: Path) -> None:
+    """Remove what a process left that was killed after a run's `result.json`, if it can be done."""
+    if any([*folder.glob(f"{LOCK}*"), *folder.glob(".*.tmp"), *checkpoints.glob("*")]):
+        with contextlib.suppress(UserError), contextlib.ExitStack() as stack:
+            _take(folder, checkpoints, stack)
+            checkpoint.clear(checkpoints)
+
+
+def _take(folder: Path, checkpoints: Path, stack: contextlib.ExitStack) -> None:
+    """Hold the locks of a run's folders until `stack` ends; unfinished files in them are removed.
+
+    They are of a process that was killed while it wrote.
+    """
+    for place in (folder, checkpoints):
+        stack.enter_context(_only_one(place))
+    for left in (*folder.glob(".*.tmp"), *checkpoints.glob(".*.tmp")):
+        remove(left)
 
 
 def _begin(job: Job, stack: contextlib.ExitStack) -> schema.Result | None:
@@ -91,14 +135,11 @@ def _begin(job: Job, stack: contextlib.ExitStack) -> schema.Result | None:
 
     Returns its result if another process has finished it since it was planned.
     """
-    for folder in (job.folder, job.checkpoints):
-        stack.enter_context(_only_one(folder))
+    _take(job.folder, job.checkpoints, stack)
     if (job.folder / "spec.json").exists() and store.read_spec(job.folder) != job.spec:
         raise UserError(
             f"{job.folder} holds a run of another spec: move it away or give another --results-dir"
         )
-    for left in (*job.folder.glob(".*.tmp"), *job.checkpoints.glob(".*.tmp")):
-        left.unlink()  # of a process that was killed while it wrote
     if not store.is_done(job.folder):
         return None
     checkpoint.clear(job.checkpoints)
