@@ -94,9 +94,11 @@ def _only_one(folder: Path) -> Iterator[None]:
                 path.write_text(f"{own}\n")
         yield
     finally:
-        with contextlib.suppress(OSError):  # else what ended the run would not be told
-            path.unlink(missing_ok=True)
-        lock.release()
+        try:
+            with contextlib.suppress(OSError):  # else what ended the run would not be told
+                path.unlink(missing_ok=True)
+        finally:
+            lock.release()
 
 
 def _holder(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -116,3 +117,20 @@ def test_what_the_suite_keeps_beside_a_checksum_may_hold_what_python_writes() ->
     for text in ('{"a": 1, "a": 2}', "[" * 40 + "]" * 40):
         with pytest.raises(UserError, match=r"^a checkpoint: "):
             parse_json(text, "a checkpoint", own=True)
+
+
+def test_a_clean_up_that_fails_does_not_hide_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fills up and then turns read-only."""
+
+    def refuse(number: int) -> Callable[..., None]:
+        def call(*_: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        return call
+
+    monkeypatch.setattr(os, "fsync", refuse(errno.ENOSPC))
+    monkeypatch.setattr(os, "unlink", refuse(errno.EROFS))
+    with pytest.raises(UserError, match=r"cannot write .*: No space left"):
+        files.write_atomic(tmp_path / "a", b"content")
