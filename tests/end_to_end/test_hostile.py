@@ -26,7 +26,7 @@ from resnet_repro.data.imagefolder import statistics
 from resnet_repro.data.imagefolder.decode import read_image
 from resnet_repro.data.imagefolder.listing import ImageFolder
 from resnet_repro.errors import UserError
-from resnet_repro.evaluate.imagenet.weights import read_state
+from resnet_repro.evaluate.imagenet.weights_file import read_state
 from resnet_repro.paper import artifacts
 from resnet_repro.records import evaluations
 from resnet_repro.records.probes import PROBES

@@ -9,13 +9,11 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -23,6 +21,7 @@ from resnet_repro import paths
 from resnet_repro.data.cifar10_forms import one_line
 from resnet_repro.data.imagefolder.statistics import Statistics
 from resnet_repro.errors import UserError
+from resnet_repro.evaluate.imagenet.weights_file import State, read_state
 from resnet_repro.models.construct import construct
 from resnet_repro.models.names import CifarName, parse
 from resnet_repro.records import store
@@ -47,11 +46,7 @@ NETWORKS = (
     "vgg19",
 )
 HEADS = ("fc.weight", "classifier.6.weight")  # (classes, features), of ResNet and VGG
-WRAPPERS = ("state_dict", "model_state_dict", "model")  # where checkpoints keep the weights
-PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
 STATISTICS = "statistics.safetensors"
-
-State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -166,51 +161,6 @@ def check_unchanged(record: store.Record, name: str) -> None:
         raise UserError(f"{path}: changed since result.json was written")
 
 
-def read_state(path: Path) -> State:
-    """The tensors of a weights file by name, without wrappers and prefixes of checkpoints.
-
-    Raises UserError when the file is missing, is none of weights, or holds more than tensors and
-    plain values: those are never loaded, as that would run code of the file's.
-    """
-    if not path.is_file():
-        raise UserError(f"no weights file {path}: give a .safetensors, .pth or .pt file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on old and odd forms of pickle; the outcome counts
-            if path.suffix == ".safetensors":
-                value: Any = safetensors.torch.load_file(path)
-            else:
-                value = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged files raise all there is
-        if "Unsupported global" in str(error):
-            raise UserError(
-                f"{path} holds Python objects beside tensors, which are not loaded because they "
-                "can run code: save the network's state_dict() alone"
-            ) from error
-        told = one_line(error).partition(". ")[0]
-        reason = told if " " in told else type(error).__name__  # a lone number says nothing
-        raise UserError(
-            f"{path} is no whole file of weights ({reason}): give a .safetensors, .pth or .pt file"
-        ) from error
-    while isinstance(value, dict):
-        inner = next((value[k] for k in WRAPPERS if isinstance(value.get(k), dict)), None)
-        if inner is None:
-            break
-        value = inner
-    if not isinstance(value, dict) or not value:
-        raise UserError(f"{path} holds no weights by name: save the network's state_dict()")
-    state: State = {}
-    for name, tensor in value.items():
-        if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise UserError(
-                f"{path}: {str(name)!r} is no tensor: save the network's state_dict() alone"
-            )
-        state[name] = tensor
-    while prefix := next((p for p in PREFIXES if all(k.startswith(p) for k in state)), None):
-        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
-    return state
-
-
 def fit(network: str, state: Mapping[str, Tensor], where: str, classes: int) -> nn.Module:
     """The network with these weights, float32, in eval mode; `where` is named in messages.
 
@@ -250,6 +200,8 @@ def _differences(network: str, state: Mapping[str, Tensor], classes: int) -> lis
                 found.append(f"{name} is missing")
         elif state[name].shape != tensor.shape:
             found.append(f"{name} is {_size(state[name])} instead of {_size(tensor)}")
+        elif tensor.is_floating_point() and not state[name].is_floating_point():
+            found.append(f"{name} holds whole numbers")
     return found + [f"{name} is none of its parameters" for name in state if name not in own]
 
 

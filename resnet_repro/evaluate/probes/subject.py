@@ -12,6 +12,7 @@ from resnet_repro.data.dataset import Dataset
 from resnet_repro.data.in_memory import TEST_BATCH, InMemoryLoader
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.imagenet import weights
+from resnet_repro.evaluate.imagenet.weights_file import read_state
 from resnet_repro.models import build
 from resnet_repro.records import store
 from resnet_repro.runtime.device import Device
@@ -86,7 +87,7 @@ def load_subject(record: store.Record, data: Dataset, device: Device) -> Subject
         return model.to(device.torch)
 
     trained, path = built(), weights.kept_weights(record)
-    state: dict[str, Tensor] = weights.read_state(path)
+    state: dict[str, Tensor] = read_state(path)
     try:
         trained.load_state_dict(state)
     except RuntimeError as error:

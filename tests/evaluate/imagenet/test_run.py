@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import pickle
 import shutil
 import urllib.error
@@ -35,7 +36,8 @@ from resnet_repro.evaluate.imagenet.crops import views_for
 from resnet_repro.evaluate.imagenet.preprocessing import subtracting
 from resnet_repro.evaluate.imagenet.run import Request
 from resnet_repro.evaluate.imagenet.scores import Member, evaluate
-from resnet_repro.evaluate.imagenet.weights import Published, load, load_run, read_state
+from resnet_repro.evaluate.imagenet.weights import Published, load, load_run
+from resnet_repro.evaluate.imagenet.weights_file import read_state
 from resnet_repro.models import build
 from resnet_repro.records import schema, store
 from resnet_repro.records.evaluations import read_ensembles, read_evaluation
@@ -117,6 +119,12 @@ def test_files_of_every_usual_form_are_read(state: dict[str, Tensor], tmp_path: 
         {"state_dict": {f"module.{k}": v for k, v in state.items()}, "epoch": 90},
         {"model": {f"_orig_mod.module.{k}": v for k, v in state.items()}, "lr": 0.1},
         {"model_state_dict": state},
+        {"model_state": state, "epoch": 99, "cfg": "MODEL"},
+        {"module": state, "global_steps": 3},
+        {"net": {f"module.{k}": v for k, v in state.items()}, "acc": 91.7},
+        {"state_dict": {f"model.{k}": v for k, v in state.items()}, "loops": {}},
+        {f"net.{k}": v for k, v in state.items()},
+        {"n_averaged": torch.tensor(3), **{f"module.{k}": v for k, v in state.items()}},
     ]
     for number, value in enumerate(wrapped):
         torch.save(value, tmp_path / f"{number}.pth")
@@ -124,7 +132,7 @@ def test_files_of_every_usual_form_are_read(state: dict[str, Tensor], tmp_path: 
     torch.save(state, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     assert same(read_state(tmp_path / "old.pth"), state)
     safetensors.torch.save_file(state, tmp_path / "new.safetensors")
-    found = read_state(tmp_path / "new.safetensors")
+    found = read_state((tmp_path / "new.safetensors").rename(tmp_path / "new.SAFETENSORS"))
     assert same(dict(sorted(found.items())), dict(sorted(state.items())))
 
 
@@ -186,6 +194,62 @@ def test_code_in_a_file_is_refused_and_does_not_run(
 def test_files_that_hold_no_weights(name: str, content: bytes, says: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     refused(lambda: read_state(tmp_path / name), says, "give a .safetensors, .pth or .pt file")
+
+
+ODD: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "complex": (lambda tensor: tensor.to(torch.complex64), "complex"),
+    "sparse": (lambda tensor: tensor.to_sparse(), "sparse"),
+    "meta": (lambda tensor: tensor.to("meta"), "without values"),
+    "quantised": (
+        lambda tensor: torch.quantize_per_tensor(tensor, 0.1, 0, torch.qint8),
+        "quantised",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_weights_are_dense_real_and_there(
+    name: str, state: dict[str, Tensor], tmp_path: Path
+) -> None:
+    make, says = ODD[name]
+    torch.save({**state, "fc.weight": make(state["fc.weight"])}, tmp_path / "a.pth")
+    refused(lambda: read_state(tmp_path / "a.pth"), "'fc.weight' is", says)
+
+
+def test_weights_of_whole_numbers_are_refused(state: dict[str, Tensor], tmp_path: Path) -> None:
+    torch.save({**state, "fc.weight": state["fc.weight"].to(torch.int8)}, tmp_path / "a.pth")
+    refused(lambda: load("resnet18-B", str(tmp_path / "a.pth"), 6), "holds whole numbers")
+
+
+@pytest.mark.timeout(60)  # unwrapping would go on for ever
+def test_a_wrapper_of_itself_and_a_deep_one_are_refused(tmp_path: Path) -> None:
+    value: dict[str, Any] = {}
+    value["model"] = value
+    deep: dict[str, Any] = {"fc.weight": torch.ones(2, 2)}
+    for _ in range(9):
+        deep = {"state_dict": deep}
+    for wrapped, says in ((value, "more than 8 deep"), (deep, "more than 8 deep")):
+        torch.save(wrapped, tmp_path / "a.pth")
+        refused(lambda: read_state(tmp_path / "a.pth"), says)
+    torch.save(deep["state_dict"], tmp_path / "a.pth")
+    assert list(read_state(tmp_path / "a.pth")) == ["fc.weight"]
+
+
+def test_a_prefix_of_some_names_is_told(state: dict[str, Tensor], tmp_path: Path) -> None:
+    mixed = {**{f"model.{k}": v for k, v in state.items()}, "criterion.weight": torch.ones(2)}
+    torch.save(mixed, tmp_path / "a.pth")
+    says = "'criterion.weight' does not begin with 'model.' as other names do"
+    refused(lambda: read_state(tmp_path / "a.pth"), says)
+
+
+@pytest.mark.timeout(60)  # opening a fifo would wait for its writer
+def test_what_lies_in_the_place_of_weights_is_named(tmp_path: Path) -> None:
+    pointer = tmp_path / "pointer.safetensors"
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 44700000\n")
+    refused(lambda: read_state(pointer), "pointer of Git LFS", "git lfs pull")
+    os.mkfifo(tmp_path / "fifo.pth")
+    refused(lambda: read_state(tmp_path / "fifo.pth"), "no weights file")
 
 
 @pytest.mark.parametrize("value", [[1, 2], {}, {"lr": 0.1}, torch.ones(2), {"state_dict": {1: 2}}])
