@@ -25,7 +25,7 @@ from torchvision.io import (  # type: ignore[import-untyped, unused-ignore]
     decode_jpeg,
 )
 
-from resnet_repro.data.imagefolder import decode
+from resnet_repro.data import image_file
 from resnet_repro.data.imagefolder.decode import resized_crop, resized_size
 from resnet_repro.data.imagefolder.loader import draw_views
 
@@ -67,7 +67,7 @@ def _cut(image: Image.Image, view: View) -> InMemoryLoader:
 
 
 def pillow(data: bytes, view: View) -> InMemoryLoader:
-    return _cut(decode.decode_by_pillow(data), view)
+    return _cut(image_file.decode_by_pillow(data), view)
 
 
 def draft(data: bytes, view: View) -> InMemoryLoader:
@@ -78,7 +78,7 @@ def draft(data: bytes, view: View) -> InMemoryLoader:
 
 
 def ours(data: bytes, view: View) -> InMemoryLoader:
-    image = decode.decode_jpeg(data)
+    image = image_file.decode_jpeg(data)
     return pillow(data, view) if image is None else _cut(image, view)
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from resnet_repro.data import cifar10_forms as forms
+from resnet_repro.data import cifar10_shards as shards
 from resnet_repro.data.cifar10_forms import CLASSES
 from resnet_repro.data.dataset import Dataset, hold_out, make_split
 from resnet_repro.errors import UserError
@@ -83,12 +84,12 @@ def _read(root: Path) -> forms.Raw:
             return forms.read_batches_folder(folder)
     if (root / forms.ARCHIVE).is_file():
         return forms.read_archive(root / forms.ARCHIVE)
-    shards = forms.find_shards(root)
-    if len(shards) > 1:
-        names = ", ".join(str(folder) for folder in sorted(shards))
+    copies = shards.find_shards(root)
+    if len(copies) > 1:
+        names = ", ".join(str(folder) for folder in sorted(copies))
         raise UserError(f"Parquet shards in several folders ({names}): name one as the data root")
-    for folder, paths in shards.items():
-        return forms.read_shards(folder, paths)
+    for folder, found in copies.items():
+        return shards.read_shards(folder, found)
     if forms.is_class_folders(root):
         return forms.read_class_folders(root)
     raise UserError(
@@ -96,4 +97,5 @@ def _read(root: Path) -> forms.Raw:
         f"cifar10 --download --data-root {root}`, or put there the Hugging Face hub's Parquet "
         "shards (train-00000-of-00001.parquet, test-00000-of-00001.parquet), or a folder of "
         "images per class (train/airplane/*.png ... test/truck/*.png)"
+        f"{shards.other_parquet_files(root)}"
     )

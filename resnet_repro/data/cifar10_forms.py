@@ -1,4 +1,6 @@
-"""The three forms in which copies of CIFAR-10 go round, each read without trusting it.
+"""The forms in which copies of CIFAR-10 go round, each read without trusting it.
+
+The hub's Parquet shards: cifar10_shards.py.
 
 Every reader returns the training and the test images as they come, (N, 3, 32, 32) uint8,
 with their labels, (N,) int64, and raises UserError with the name of the file at fault.
@@ -10,9 +12,7 @@ import hashlib
 import io
 import os
 import pickle
-import re
 import tarfile
-from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,9 +20,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy._core.multiarray import _reconstruct  # type: ignore[attr-defined, unused-ignore]
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from resnet_repro.data.dataset import Images, Labels
+from resnet_repro.data.image_file import (
+    decode,
+    is_image_name,
+    read_bytes,
+    size_of,
+    without_warnings,
+)
 from resnet_repro.errors import UserError
 
 Raw = tuple[tuple[Images, Labels], tuple[Images, Labels]]
@@ -43,26 +50,11 @@ SIZE = 32
 ARCHIVE = "cifar-10-python.tar.gz"
 BATCHES_FOLDER = "cifar-10-batches-py"
 BATCH_NAMES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
-SHARD_NAME = re.compile(r"(train|test)-(\d{5})-of-(\d{5})(-[0-9a-f]+)?\.parquet")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-IMAGE_FORMATS = ("PNG", "JPEG", "WEBP")
 
 
 def one_line(error: BaseException) -> str:
     """The error's message on one line, or its type where it has none."""
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """An opened image, decoded, as RGB of 8 bits.
-
-    Of 16 bits the upper 8 are kept, as Pillow keeps them of colours; its conversion of 16-bit grey
-    would make white of everything above 255.
-    """
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    image.load()
-    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 # --- torchvision's archive: pickled batches -------------------------------------------------
@@ -142,7 +134,7 @@ def _decode_batch(where: str, blob: bytes) -> tuple[Images, Labels]:
         or len(labels) != len(data)
     ):
         raise UserError(f"{where} is not a batch of CIFAR-10: extract {ARCHIVE} again")
-    return data.reshape(-1, 3, SIZE, SIZE), _checked_labels(where, labels)
+    return data.reshape(-1, 3, SIZE, SIZE), checked_labels(where, labels)
 
 
 def _md5(blob: bytes = b"") -> Any:
@@ -196,62 +188,6 @@ def _unpickle(where: str, blob: bytes) -> dict[str, Any]:
     return value
 
 
-# --- the hub's Parquet shards ---------------------------------------------------------------
-
-
-def find_shards(root: Path) -> dict[Path, list[Path]]:
-    """The shards in `root` and up to two folders down, by folder."""
-    found = defaultdict(list)
-    for pattern in ("*.parquet", "*/*.parquet", "*/*/*.parquet"):
-        for path in sorted(root.glob(pattern)):
-            if SHARD_NAME.fullmatch(path.name):
-                found[path.parent].append(path)
-    return dict(found)
-
-
-def read_shards(folder: Path, paths: Sequence[Path]) -> Raw:
-    """Read all shards of both splits. Raises UserError naming a missing or damaged one."""
-    return (
-        _read_shards_of("train", folder, paths),
-        _read_shards_of("test", folder, paths),
-    )
-
-
-def _read_shards_of(split: str, folder: Path, paths: Sequence[Path]) -> tuple[Images, Labels]:
-    matches = [(path, SHARD_NAME.fullmatch(path.name)) for path in paths]
-    numbered = [(path, int(m[2]), int(m[3])) for path, m in matches if m and m[1] == split]
-    shards = {index: path for path, index, _ in numbered}
-    totals = {total for _, _, total in numbered}
-    if len(totals) > 1 or len(shards) < len(numbered):
-        raise UserError(f"{folder} mixes {split} shards of several downloads: keep one of them")
-    total = totals.pop() if totals else 1
-    for index in range(total):
-        if index not in shards:
-            name = f"{split}-{index:05d}-of-{total:05d}.parquet"
-            raise UserError(f"{folder / name} is missing: download it again")
-    read = [_read_shard(shards[index]) for index in range(total)]
-    return np.concatenate([r[0] for r in read]), np.concatenate([r[1] for r in read])
-
-
-def _read_shard(path: Path) -> tuple[Images, Labels]:
-    import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
-
-    try:
-        with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            column = "img" if "img" in names else "image"
-            table = file.read(columns=[column, "label"])
-        blobs = [row["bytes"] for row in table[column].to_pylist()]
-        labels = table["label"].to_pylist()
-    except Exception as error:  # Arrow's errors, and KeyError or TypeError for other columns
-        raise UserError(
-            f"{path} is damaged or holds no columns img (bytes, path) and label "
-            f"({one_line(error)}): download it again"
-        ) from error
-    where = [f"{path}, row {row}" for row in range(len(blobs))]
-    return _decode_images(blobs, where), _checked_labels(str(path), labels)
-
-
 # --- a folder of images per class -----------------------------------------------------------
 
 
@@ -271,16 +207,16 @@ def _read_class_folders_of(folder: Path) -> tuple[Images, Labels]:
     for label, name in enumerate(CLASSES):
         if not (folder / name).is_dir():
             raise UserError(f"{folder / name} is missing: every class must have its folder")
-        found = sorted(p for p in (folder / name).iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        found = sorted(p for p in (folder / name).iterdir() if is_image_name(p.name))
         paths += found
         labels += [label] * len(found)
-    return _decode_images(paths, [str(p) for p in paths]), np.array(labels, dtype=np.int64)
+    return decode_images(paths, [str(p) for p in paths]), np.array(labels, dtype=np.int64)
 
 
-# --- what the last two share ----------------------------------------------------------------
+# --- what these and the shards share --------------------------------------------------------
 
 
-def _decode_images(sources: Sequence[bytes | Path], where: Sequence[str]) -> Images:
+def decode_images(sources: Sequence[bytes | Path], where: Sequence[str]) -> Images:
     """Decode compressed images or image files: (N, 3, 32, 32).
 
     where: for each source, the name an error gives it.
@@ -293,7 +229,7 @@ def _decode_images(sources: Sequence[bytes | Path], where: Sequence[str]) -> Ima
 
     # Threads, as Pillow lets go of the interpreter lock while it decodes.
     chunks = [range(i, min(i + 500, len(sources))) for i in range(0, len(sources), 500)]
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with without_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         list(pool.map(decode, chunks))
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
@@ -301,13 +237,12 @@ def _decode_images(sources: Sequence[bytes | Path], where: Sequence[str]) -> Ima
 def _decode_image(source: bytes | Path, where: str) -> Images:
     """One image, (32, 32, 3). Raises UserError naming it when it is anything else."""
     try:
-        blob = source.read_bytes() if isinstance(source, Path) else source
-        with Image.open(io.BytesIO(blob), formats=IMAGE_FORMATS) as image:
-            size = image.size
-            # A wrong size is refused before decoding: a small file may claim a huge image.
-            if size == (SIZE, SIZE):
-                # Through bytes: np.asarray takes half as long again.
-                return np.frombuffer(to_rgb(image).tobytes(), dtype=np.uint8).reshape(SIZE, SIZE, 3)
+        blob = read_bytes(source) if isinstance(source, Path) else source
+        size = size_of(blob)
+        # A wrong size is refused before decoding: a small file may claim a huge image.
+        if size == (SIZE, SIZE):
+            # Through bytes: np.asarray takes half as long again.
+            return np.frombuffer(decode(blob).tobytes(), dtype=np.uint8).reshape(SIZE, SIZE, 3)
     except Exception as error:  # each of Pillow's decoders raises its own
         unknown = isinstance(error, UnidentifiedImageError)
         reason = "no such format" if unknown else one_line(error)
@@ -317,7 +252,7 @@ def _decode_image(source: bytes | Path, where: str) -> Images:
     raise UserError(f"{where} is {size[0]}x{size[1]}: CIFAR-10's images are {SIZE}x{SIZE}")
 
 
-def _checked_labels(where: str, labels: Sequence[object]) -> Labels:
+def checked_labels(where: str, labels: Sequence[object]) -> Labels:
     for label in labels:
         if not isinstance(label, int) or not 0 <= label < len(CLASSES):
             raise UserError(f"{where} has the label {label!r}: labels are 0 ... 9")

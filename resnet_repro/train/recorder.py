@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import safetensors.torch
 
-from resnet_repro.data.imagefolder.decode import decoder
+from resnet_repro.data.image_file import decoder
 from resnet_repro.evaluate.imagenet.crops import views_for
 from resnet_repro.evaluate.imagenet.preprocessing import subtracting
 from resnet_repro.evaluate.imagenet.scores import Member, evaluate, split_settings

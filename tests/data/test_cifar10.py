@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import pickle
+import resource
 import struct
 import subprocess
 import sys
@@ -340,7 +341,7 @@ def test_shards_with_other_contents(tmp_path: Path, tiny: Tiny) -> None:
     pq.write_table(pa.table({"img": [1], "label": [0]}), path)
     refused(lambda: load(tmp_path), path.name, "img")
     pq.write_table(pa.table({"img": [{"bytes": None, "path": "x.png"}], "label": [0]}), path)
-    refused(lambda: load(tmp_path), path.name, "row 0")
+    refused(lambda: load(tmp_path), path.name, "img")
     path.unlink()
     refused(lambda: load(tmp_path), path.name, "missing")
 
@@ -354,6 +355,120 @@ def test_shards_that_leave_a_choice(tmp_path: Path, tiny: Tiny) -> None:
     shard = tmp_path / "b" / "test-00001-of-00002.parquet"
     shard.with_name("test-00001-of-00002-0a1b.parquet").write_bytes(shard.read_bytes())
     refused(lambda: load(tmp_path / "b"), "several downloads")
+
+
+def relaid(root: Path, shards: Path, form: str) -> Path:
+    """The shards (one a split) as another tool lays them out; the folder of the copy."""
+    for path in shards.glob("*.parquet"):
+        split = path.name.partition("-")[0]
+        place = {
+            "cache": root / "datasets--x" / "snapshots" / ("0" * 40) / "plain_text" / path.name,
+            "converted": root / "plain_text" / split / "0000.parquet",
+            "plain": root / f"{split}.parquet",
+        }[form]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(path)
+    return root
+
+
+@pytest.mark.parametrize("form", ["cache", "converted", "plain"])
+def test_layouts_of_the_hub(tmp_path: Path, tiny: Tiny, form: str) -> None:
+    shards = write_shards(tmp_path / "shards", tiny, shards=1)
+    root = relaid(tmp_path / "root", shards, form)
+    digest = load(shards).digest
+    assert load(root).digest == digest
+    if form == "cache":
+        assert load(root / "datasets--x").digest == digest
+    missing = next(
+        path for path in root.rglob("*.parquet") if "test" in str(path.relative_to(root))
+    )
+    missing.unlink()
+    refused(lambda: load(root), str(missing), "missing")
+
+
+def test_converted_shards_are_counted(tmp_path: Path, tiny: Tiny) -> None:
+    shards = write_shards(tmp_path / "shards", tiny)
+    for path in shards.glob("*.parquet"):
+        split, number = path.name[:-8].split("-")[:2]
+        place = tmp_path / "root" / "plain_text" / split / f"{number[1:]}.parquet"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(path)
+    assert load(tmp_path / "root").digest == load(shards).digest
+    (tmp_path / "root" / "plain_text" / "train" / "0000.parquet").unlink()
+    refused(lambda: load(tmp_path / "root"), "train/0000.parquet", "missing")
+
+
+def test_several_snapshots_are_named(tmp_path: Path, tiny: Tiny) -> None:
+    shards = write_shards(tmp_path / "shards", tiny, shards=1)
+    root = relaid(tmp_path / "root", shards, "cache") / "datasets--x"
+    other = root / "snapshots" / ("1" * 40)
+    (root / "snapshots" / ("0" * 40)).rename(other)
+    relaid(tmp_path / "root", shards, "cache")
+    refused(lambda: load(root), "0" * 40, "1" * 40, "name one")
+    assert load(other).digest == load(shards).digest
+
+
+def test_parquet_files_that_are_not_taken_are_named(tmp_path: Path) -> None:
+    for name in ("a", "b", "c", "d"):
+        write_shard(tmp_path / f"{name}.parquet", [b""], [0])
+    refused(
+        lambda: load(tmp_path),
+        "a.parquet, b.parquet, c.parquet and 1 more not taken",
+        "which split",
+    )
+
+
+@pytest.mark.parametrize("blob", [300_000, 3])
+def test_a_few_bytes_that_ask_for_gigabytes(tmp_path: Path, blob: int) -> None:
+    """Equal images, or labels, are written once and would be read as often as the file says."""
+    rows = 50_000 if blob > 3 else 2_000_000
+    zeros = pa.array(np.zeros(rows, dtype=np.int32))
+    images = pa.DictionaryArray.from_arrays(zeros, pa.array([bytes(blob)]))
+    cells = pa.StructArray.from_arrays([images], ["bytes"])
+    path = tmp_path / "train.parquet"
+    pq.write_table(
+        pa.table({"img": cells, "label": zeros.cast(pa.int64())}), path, compression="zstd"
+    )
+    assert path.stat().st_size < 20_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    refused(lambda: load(tmp_path), str(path))
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 2**20  # KiB: 1 GiB
+
+
+@pytest.mark.timeout(60)  # opening a fifo would wait for its writer
+def test_what_lies_in_the_place_of_a_file(tmp_path: Path, tiny: Tiny) -> None:
+    write_shards(tmp_path / "a", tiny, shards=1)
+    shard = tmp_path / "a" / "test-00000-of-00001.parquet"
+    write_class_folders(tmp_path / "b", tiny)
+    image = min((tmp_path / "b" / "test" / "frog").iterdir())
+    for path in (shard, image):
+        path.unlink()
+        os.mkfifo(path)
+        root = path.parents[-len(tmp_path.parts) - 1]
+        refused(lambda root=root: load(root), str(path), "no regular file")  # type: ignore[misc]
+    image.unlink()
+    image.symlink_to(image)
+    refused(lambda: load(tmp_path / "b"), str(image), "cannot be read")
+
+
+def test_names_that_begin_with_a_dot_are_no_images(tmp_path: Path, tiny: Tiny) -> None:
+    write_class_folders(tmp_path, tiny)
+    digest = load(tmp_path).digest
+    for path in list((tmp_path / "train" / "cat").iterdir()):
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7 Mac OS X")
+    (tmp_path / "train" / "cat" / ".DS_Store").write_bytes(bytes(99))
+    assert load(tmp_path).digest == digest
+
+
+def test_class_folders_are_held_to_what_photographs_are(tmp_path: Path, tiny: Tiny) -> None:
+    """Data that stop early before an end marker; 16 bits: see `imagefolder/test_listing.py`."""
+    write_class_folders(tmp_path, tiny)
+    path = min((tmp_path / "test" / "frog").iterdir())
+    buffer = io.BytesIO()
+    Image.fromarray(tiny["test"][0][0].transpose(1, 2, 0)).save(buffer, "JPEG")
+    path.write_bytes(buffer.getvalue()[:-200] + b"\xff\xd9")
+    refused(lambda: load(tmp_path), str(path), "mature end of")
 
 
 def test_damaged_class_folders(tmp_path: Path, tiny: Tiny) -> None:

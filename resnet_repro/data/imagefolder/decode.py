@@ -5,27 +5,23 @@ Each of those processes imports this module; torchvision would double the time t
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import io
 import multiprocessing
 import os
 import shutil
 import signal
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import PIL
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
-from resnet_repro.data.cifar10_forms import IMAGE_FORMATS, one_line, to_rgb
+from resnet_repro.data.cifar10_forms import one_line
+from resnet_repro.data.image_file import decode, read_bytes, without_warnings
 from resnet_repro.errors import UserError
 
 PATIENCE = 300.0  # seconds a batch may take before the processes that load it count as stuck
@@ -33,24 +29,10 @@ PREFETCH = 2  # batches that each of those processes loads ahead
 SHARED = Path("/dev/shm")  # where they put them
 _GLANCE = 2.0  # seconds between looks at whether those processes live
 
-# A few bytes may claim any size, and every process that reads may meet such a file.
-MAX_PIXELS = 89_478_485  # of an image, from where on Pillow warns: 340 MiB as it keeps them
-MAX_BYTES = 2**28  # of a file: as many as so many pixels take without compression
-
-simplejpeg: Any = None  # gives what Pillow gives, so it may be absent; tests take it away
-with contextlib.suppress(ImportError):
-    simplejpeg = importlib.import_module("simplejpeg")
-
 
 def scaled_size(size: int, crop: int) -> int:
     """What `size` pixels of the paper's 224-pixel setting are where crops are `crop` pixels."""
     return round(size * crop / 224)
-
-
-def decoder() -> str:
-    """What decodes images here, with versions, as records say it."""
-    pillow = f"pillow {PIL.__version__}"
-    return pillow if simplejpeg is None else f"simplejpeg {simplejpeg.__version__}, {pillow}"
 
 
 def read_image(path: Path) -> Image.Image:
@@ -59,14 +41,11 @@ def read_image(path: Path) -> Image.Image:
     Like torchvision's loader, it leaves an EXIF orientation alone, and takes the format from the
     contents rather than the name: ImageNet has a PNG and CMYK images under the name JPEG.
     Raises UserError naming a file that is no image, or is cut short, or cannot be read, or has
-    more than MAX_PIXELS or MAX_BYTES; the last two before anything is decoded.
+    more pixels or bytes than `image_file` reads; the last two before anything is decoded.
     """
     try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise ValueError(f"{size:,} bytes, at most {MAX_BYTES:,} are read")
-        data = path.read_bytes()
-        image = decode_jpeg(data)
-        return decode_by_pillow(data) if image is None else image
+        with without_warnings():
+            return decode(read_bytes(path))
     except Exception as error:  # each of Pillow's decoders raises its own
         unknown = isinstance(error, UnidentifiedImageError)
         reason = "no such format" if unknown else one_line(error)
@@ -74,42 +53,6 @@ def read_image(path: Path) -> Image.Image:
             f"{path} cannot be read as a JPEG, PNG or WebP image ({reason}): replace it, "
             "or leave out such files with --corrupt skip"
         ) from error
-
-
-def decode_jpeg(data: bytes) -> Image.Image | None:
-    """A JPEG of 8-bit colours or grey by simplejpeg, in RGB; None for what Pillow must read.
-
-    Both use libjpeg-turbo's exact transform and give the same pixels. libjpeg-turbo fills up an
-    image whose data stop early. Pillow notices only when nothing follows, not when an end marker
-    does; here either raises ValueError.
-    """
-    if simplejpeg is None or not data.startswith(b"\xff\xd8\xff"):
-        return None
-    try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-        if width * height > MAX_PIXELS:
-            return None
-        pixels = simplejpeg.decode_jpeg(data)
-    except ValueError as error:
-        if "premature end" in str(error).lower():
-            raise
-        return None  # warnings that concern no pixel, and forms that simplejpeg does not know
-    return None if colours in ("CMYK", "YCCK") else Image.fromarray(pixels)
-
-
-def decode_by_pillow(data: bytes) -> Image.Image:
-    """An image of IMAGE_FORMATS in RGB. Raises ValueError for one of more than MAX_PIXELS, and
-    whatever Pillow raises."""
-    with warnings.catch_warnings():
-        # Corrupt EXIF data and transparency say nothing of the pixels that are used.
-        warnings.simplefilter("ignore", UserWarning)
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # sizes are checked here
-        with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(
-                    f"{image.width}x{image.height} pixels, at most {MAX_PIXELS:,} are read"
-                )
-            return to_rgb(image)
 
 
 def resize_shorter(image: Image.Image, side: int) -> Image.Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from resnet_repro.data.cifar10 import default_root
-from resnet_repro.data.cifar10_forms import IMAGE_SUFFIXES, one_line
+from resnet_repro.data.cifar10_forms import one_line
 from resnet_repro.data.dataset import Labels
+from resnet_repro.data.image_file import is_image_name
 from resnet_repro.errors import UserError
 from resnet_repro.records.datasets import DATASETS, PHOTOGRAPHS
 
@@ -114,7 +116,8 @@ def class_folders(folder: Path) -> tuple[str, ...]:
     """
     try:
         with os.scandir(folder) as entries:
-            found = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+            shown = [e for e in entries if not e.name.startswith(".")]
+            found = sorted(e.name for e in shown if _is_folder(e))
     except OSError as error:
         raise UserError(f"cannot read {folder}: {error.strerror or error}") from error
     if not found:
@@ -122,22 +125,29 @@ def class_folders(folder: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether a class lies there. Raises UserError for a link that leads nowhere: it may be one."""
+    if entry.is_symlink() and not Path(entry.path).exists():
+        raise UserError(f"{entry.path} is a link to nothing: mend or remove it")
+    return entry.is_dir()
+
+
 def split_from(folder: Path, classes: Sequence[str]) -> ImageSplit:
     """The images in `folder`/<class>/ of the given classes; a class's label is its place there.
 
-    Images are the files ending in .jpeg, .jpg, .png or .webp in any case; hidden files and others
-    are ignored. Raises UserError naming a class folder that is missing, unreadable or empty.
+    Images are what ends in .jpeg, .jpg, .png or .webp in any case; hidden files and others are
+    ignored. One that cannot be opened, such as a link to nothing, is listed: whoever reads it says
+    so. Raises UserError naming a class folder that is missing, unreadable or empty.
     """
     found: list[tuple[str, int, int]] = []
     for label, name in enumerate(classes):
         try:
             with os.scandir(folder / name) as entries:
                 images = [
-                    (f"{name}/{entry.name}", entry.stat().st_size, label)
+                    (f"{name}/{entry.name}", status.st_size, label)
                     for entry in entries
-                    if entry.name.lower().endswith(IMAGE_SUFFIXES)
-                    and not entry.name.startswith(".")
-                    and entry.is_file()
+                    if is_image_name(entry.name)
+                    and not stat.S_ISDIR((status := _status(entry)).st_mode)
                 ]
         except FileNotFoundError as error:
             raise UserError(f"{folder / name} is missing: every class has its folder") from error
@@ -150,6 +160,14 @@ def split_from(folder: Path, classes: Sequence[str]) -> ImageSplit:
             )
         found += images
     return make_split(folder, sorted(found))
+
+
+def _status(entry: os.DirEntry[str]) -> os.stat_result:
+    """What lies there; of a link that leads nowhere the link."""
+    try:
+        return entry.stat()
+    except OSError:
+        return entry.stat(follow_symlinks=False)
 
 
 def make_split(root: Path, images: Sequence[tuple[str, int, int]]) -> ImageSplit:

@@ -18,8 +18,8 @@ import msgspec
 import torch
 
 from resnet_repro.commands import evaluate_command
+from resnet_repro.data.image_file import decoder
 from resnet_repro.data.imagefolder import listing
-from resnet_repro.data.imagefolder.decode import decoder
 from resnet_repro.data.imagefolder.listing import ImageFolder
 from resnet_repro.data.imagefolder.statistics import Corrupt, Statistics, examine, readable
 from resnet_repro.errors import UserError

@@ -29,14 +29,12 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as F  # type: ignore[import-untyped, unused-ignore]
 
 from resnet_repro import data
-from resnet_repro.data.cifar10_forms import _decode_images
-from resnet_repro.data.imagefolder import decode, listing
+from resnet_repro.data import image_file
+from resnet_repro.data.cifar10_forms import decode_images
+from resnet_repro.data.image_file import MAX_PIXELS, decode_by_pillow, decode_jpeg, decoder
+from resnet_repro.data.imagefolder import listing
 from resnet_repro.data.imagefolder.decode import (
-    MAX_PIXELS,
     centre_crop,
-    decode_by_pillow,
-    decode_jpeg,
-    decoder,
     loader,
     read_image,
     resize_shorter,
@@ -54,6 +52,8 @@ from resnet_repro.data.imagefolder.listing import (
     split_from,
     without,
 )
+from resnet_repro.data.imagefolder.statistics import examine
+from resnet_repro.errors import UserError
 from resnet_repro.records.datasets import DATASETS, PHOTOGRAPHS, Facts
 from tests.conftest import REPO, environment, refused, silent
 from tests.helpers.loaded_items import Keys
@@ -102,6 +102,39 @@ class TestListing:
         assert class_folders(tmp_path) == ("cat",)
         expected = ("cat/a.JPEG", "cat/b.jpg", "cat/c.Png", "cat/d.webp")
         assert split_from(tmp_path, ["cat"]).paths == expected
+
+    @pytest.mark.timeout(60)  # opening a fifo would wait for its writer
+    def test_what_is_named_as_an_image_and_is_none_is_one_that_cannot_be_read(
+        self, root: Path
+    ) -> None:
+        whole = load("imagenette", root)
+        folder = root / "val" / IMAGENETTE[3]
+        (folder / "gone.JPEG").symlink_to("nothing.JPEG")
+        (folder / "loop.JPEG").symlink_to("loop.JPEG")
+        os.mkfifo(folder / "pipe.JPEG")
+        (folder / "linked.JPEG").symlink_to(root / "val" / whole.test.paths[0])
+        found = load("imagenette", root)
+        names = [f"{IMAGENETTE[3]}/{name}.JPEG" for name in ("gone", "loop", "pipe")]
+        assert set(names) < set(found.test.paths)
+        assert found.digest != whole.digest
+        for name in names:
+            refused(lambda name=name: read_image(root / "val" / name), name, "--corrupt skip")  # type: ignore[misc]
+        with pytest.raises(UserError, match="3 of 34 images cannot be read"):
+            examine(found, 28, root / "cache", "fail", workers=0, say=silent)
+        kept = examine(found, 28, root / "cache", "skip", workers=0, say=silent)[0]
+        assert kept.skipped == tuple(f"val/{name}" for name in names)
+        assert len(kept.test) == len(whole.test) + 1
+
+    def test_a_class_that_is_a_link_to_nothing_is_named(self, root: Path) -> None:
+        link = root / "train" / "n01440764x"
+        for target in ("nothing", "n01440764x"):
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+            refused(lambda: class_folders(root / "train"), str(link), "link to nothing")
+        link.unlink()
+        (root / "train" / IMAGENETTE[0]).rename(root / "away")
+        (root / "train" / IMAGENETTE[0]).symlink_to(root / "away")
+        assert class_folders(root / "train") == IMAGENETTE
 
     def test_the_digest_is_that_of_names_and_sizes(self, root: Path) -> None:
         split = load("imagenette", root).train
@@ -294,18 +327,18 @@ def jpeg(image: Image.Image, **options: Any) -> bytes:
 END = b"\xff\xd9"  # a JPEG's last two bytes
 
 
-def png(width: int, height: int) -> bytes:
+def png(width: int, height: int, rows: bytes = b"", interlaced: bool = False) -> bytes:
     """A PNG that claims such a size and holds next to nothing."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
         whole = name + body
         return struct.pack(">I", len(body)) + whole + struct.pack(">I", zlib.crc32(whole))
 
-    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, interlaced)
     return (
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", size)
-        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IDAT", zlib.compress(rows))
         + chunk(b"IEND", b"")
     )
 
@@ -350,6 +383,20 @@ class TestReading:
             path.write_bytes(content)
             refused(lambda: read_image(path), str(path), "mature end of", "--corrupt skip")
 
+    @pytest.mark.parametrize("form", ["plain", "interlaced"])
+    def test_a_png_with_fewer_rows_than_it_says(self, tmp_path: Path, form: str) -> None:
+        """Whose compressed data end as they should: Pillow leaves the rest black."""
+        interlaced = form == "interlaced"
+        rows = b"".join(b"\0" + bytes([7] * 3 * 8) for _ in range(8))
+        if interlaced:
+            sizes = ((1, 1), (1, 1), (2, 1), (2, 2), (4, 2), (4, 4), (8, 4))
+            rows = b"".join((b"\0" + bytes([7] * 3 * w)) * h for w, h in sizes)
+        path = tmp_path / "x.png"
+        path.write_bytes(png(8, 8, rows, interlaced))
+        assert np.asarray(read_image(path)).tolist() == [[[7] * 3] * 8] * 8
+        path.write_bytes(png(8, 8, rows[:-75], interlaced))
+        refused(lambda: read_image(path), str(path), "rows stop early")
+
     def test_warnings_that_concern_no_pixel(self, tmp_path: Path) -> None:
         path, whole = tmp_path / "x.JPEG", jpeg(noise(64, 64))
         path.write_bytes(whole)
@@ -364,7 +411,7 @@ class TestReading:
         Image.fromarray(values).save(path)
         expected = np.repeat(values[..., None] >> 8, 3, axis=2)
         np.testing.assert_array_equal(np.asarray(read_image(path)), expected)
-        np.testing.assert_array_equal(_decode_images([path], ["x"])[0], expected.transpose(2, 0, 1))
+        np.testing.assert_array_equal(decode_images([path], ["x"])[0], expected.transpose(2, 0, 1))
 
     def test_absurd_sizes_are_refused_before_decoding(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -378,7 +425,7 @@ class TestReading:
             refused(lambda: read_image(path), str(path), "pixels", "--corrupt skip")
         assert MAX_PIXELS < 9500 * 9500
         noise(8, 8).save(path, "JPEG")
-        monkeypatch.setattr(decode, "MAX_BYTES", 99)
+        monkeypatch.setattr(image_file, "MAX_BYTES", 99)
         refused(lambda: read_image(path), str(path), "at most 99 are read")
 
     def test_corrupt_exif_is_no_matter(self, tmp_path: Path) -> None:
@@ -391,7 +438,7 @@ class TestDecoders:
 
     @pytest.fixture
     def _pillow_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(decode, "simplejpeg", None)
+        monkeypatch.setattr(image_file, "simplejpeg", None)
 
     @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
     @pytest.mark.parametrize("quality", [10, 75, 95])

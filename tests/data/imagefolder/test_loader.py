@@ -426,7 +426,7 @@ class TestStream:
     ) -> None:
         """So a run may go on with another decoder than it began with."""
         ours = make().train_batch(0)
-        monkeypatch.setattr("resnet_repro.data.imagefolder.decode.simplejpeg", None)
+        monkeypatch.setattr("resnet_repro.data.image_file.simplejpeg", None)
         assert same(make().train_batch(0), ours)
 
     def test_images_of_a_batch_are_cut_differently(
