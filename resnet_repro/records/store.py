@@ -124,6 +124,9 @@ def read_record(run: RunId, folder: Path) -> Record:
         raise UserError(f"{folder} holds the run {labelled}: a record lies where its labels say")
     if result.spec_hash != spec.hash:
         raise UserError(f"{path}: made from another spec than spec.json")
+    for name in result.files:
+        if not is_label(name):  # else a report would link to where it leads
+            raise UserError(f"{path}: {ascii(name)[:80]} is no plain name of a file beside it")
     if result.iterations > recipe.iterations:
         raise UserError(
             f"{path}: {result.iterations} iterations, more than the recipe's {recipe.iterations}"

@@ -91,7 +91,7 @@ def _files(record: store.Record) -> Iterator[str]:
         path = record.folder / name
         if _stays_behind(path):
             continue
-        if Path(name).name != name or not is_file(path):
+        if not is_file(path):
             yield f"{path}: named in result.json and not there"
             continue
         try:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
 
 
 @dataclass(frozen=True)
@@ -14,12 +17,35 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
 
 
+class Markup(str):
+    """Text that is Markdown already: a link, say. All other text comes from records."""
+
+    __slots__ = ()
+
+
+def markdown_text(text: str) -> str:
+    """Text on one line as Markdown shows it: no HTML in it, no link. Markup stays as it is."""
+    if isinstance(text, Markup):
+        return text
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", _one_line(text)).replace("](", "]\\(")
+
+
 def markdown_grid(cells: Grid) -> str:
     """A GitHub table."""
     lines = [cells.columns, ("---",) * len(cells.columns), *cells.rows]
     return "".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+        "| " + " | ".join(markdown_text(cell).replace("|", "\\|") for cell in line) + " |\n"
+        for line in lines
     )
+
+
+def as_link(target: Path, folder: Path) -> str:
+    """The link to a file from a page in `folder`; both resolved. Never to another site."""
+    return quote(Path(os.path.relpath(target, folder)).as_posix(), safe="/+=,")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())
 
 
 _LATEX = {
@@ -41,7 +67,7 @@ _LATEX = {
 
 def latex_escape(text: str) -> str:
     """Text as LaTeX prints it; a number's minus sign becomes one."""
-    escaped = "".join(_LATEX.get(c, c) for c in text)
+    escaped = "".join(_LATEX.get(c, c) for c in _one_line(text))
     return re.sub(r"(?<![\w-])-(?=\d)", "$-$", escaped)
 
 

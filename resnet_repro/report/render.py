@@ -11,10 +11,12 @@ from typing import Any
 from resnet_repro.messages import _, joined
 from resnet_repro.records.metrics import metric_words
 from resnet_repro.report.columns import CLAIMS, RESULTS, Cell, short, text_grid
-from resnet_repro.report.grid import latex_grid, markdown_grid
+from resnet_repro.report.grid import latex_grid, markdown_grid, markdown_text
 from resnet_repro.report.notes import degrees_text
 from resnet_repro.report.tables import Table
 from resnet_repro.report.verdicts.joint import Joint
+
+_FORMULA = ("=", "+", "-", "@", "\t")
 
 
 def joint_text(joint: Joint | None) -> str:
@@ -52,14 +54,14 @@ def markdown(table: Table) -> str:
     parts = [
         f"# {artifact.title}\n",
         f"{artifact.says} ({artifact.section})\n",
-        f"{table.caption}\n",
+        f"{markdown_text(table.caption)}\n",
         markdown_grid(text_grid(RESULTS, table.rows)),
     ]
     if table.joint:
         parts.append(f"{joint_text(table.joint)}\n")
     if table.claims:
         parts += ["## Claims\n", markdown_grid(text_grid(CLAIMS, table.claims))]
-    return "\n".join([*parts, *(f"{note}\n" for note in table.notes)])
+    return "\n".join([*parts, *(f"{markdown_text(note)}\n" for note in table.notes)])
 
 
 def latex(table: Table) -> str:
@@ -91,9 +93,19 @@ def joint_json(joint: Joint | None) -> dict[str, Any] | None:
 
 
 def csv_text(rows: Sequence[dict[str, Cell]]) -> str:
-    """Plain values as CSV; what is not there is an empty cell."""
+    """Plain values as CSV; what is not there is an empty cell.
+
+    A spreadsheet would compute a text that begins as a formula does; an apostrophe goes before it.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _csv_cell(value: Cell) -> Cell:
+    if not isinstance(value, str):
+        return value
+    text = " ".join(value.splitlines())
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -20,7 +20,7 @@ from resnet_repro.records.schema import RunId
 from resnet_repro.report import render
 from resnet_repro.report.claims import ClaimRow
 from resnet_repro.report.columns import CLAIMS, RESULTS, text_grid
-from resnet_repro.report.grid import Grid, markdown_grid
+from resnet_repro.report.grid import Grid, Markup, as_link, markdown_grid, markdown_text
 from resnet_repro.report.load.evaluations import CROPS, below, evaluations_wanted, wanted_command
 from resnet_repro.report.load.frames import Frames, Run
 from resnet_repro.report.load.view import arms_shown
@@ -69,7 +69,7 @@ def results_page(
     """The page's text; `path` is where it will lie, for links relative to it."""
 
     def link(target: Path) -> str:
-        return Path(os.path.relpath(target.resolve(), path.parent.resolve())).as_posix()
+        return as_link(target.resolve(), path.parent.resolve())
 
     found = [artifacts.load(name).artifact for name in artifacts.names()]
     shown = [a for a in found if a.protocol in KEPT_PROTOCOLS or _recorded(a, frames)]
@@ -97,7 +97,7 @@ def _section(
     parts = [
         f"## {artifact.title}\n",
         f"{artifact.says} ({artifact.section})\n",
-        f"{found.caption}\n",
+        f"{markdown_text(found.caption)}\n",
     ]
     figure = figures_dir / f"{artifact.stem}.svg"
     if _recorded(artifact, frames) and figure.exists():
@@ -113,7 +113,7 @@ def _section(
             "### Claims\n",
             markdown_grid(_claims(found.claims, artifact, frames, link)),
         ]
-    return [*parts, *(f"{note}\n" for note in found.notes)]
+    return [*parts, *(f"{markdown_text(note)}\n" for note in found.notes)]
 
 
 def _recorded(artifact: Artifact, frames: Frames) -> bool:
@@ -148,7 +148,9 @@ def _of_row(
 
 def _leading(cell: str, target: Path | None, link: LinkTo) -> str:
     """The cell as a link to where its number comes from; as it is without either."""
-    return f"[{cell}]({link(target)})" if cell and target is not None else cell
+    if not cell or target is None:
+        return cell
+    return Markup(f"[{markdown_text(cell)}]({link(target)})")
 
 
 def _linked(
@@ -209,7 +211,7 @@ def _copy_line(
     folder = _folder(frames.runs_of("cifar10", row.arm, row.protocol)) if row.protocol else None
     new[1] = _leading(row.text, folder, link)
     if row.url:
-        new[5] = f"[{row.source}]({row.url})"
+        new[5] = Markup(f"[{row.source}]({row.url})")
     return tuple(new)
 
 
@@ -242,7 +244,7 @@ def _first_rows(frames: Frames, link: LinkTo) -> list[str]:
             folder = _folder(frames.runs_of("cifar10", row.arm, PAPER_PROTOCOL))
             new[1:3] = [_leading(cell, folder, link) for cell in row.cells]
         elif row.url:
-            new[4] = f"[{row.source}]({row.url})"
+            new[4] = Markup(f"[{row.source}]({row.url})")
         lines.append(tuple(new))
     text = markdown_grid(replace(cells, rows=tuple(lines)))
     return ["## The first rows beside Fig. 6\n", text, f"{first_words(rows)}\n"]

@@ -82,8 +82,10 @@ RESULT: list[tuple[dict[str, Any], str]] = [
     ({"schema": 2}, "schema 2, this version reads 1"),
     ({"files": {"metrics.csv": 1}}, "Expected `str`, got `int`"),
     ({"files": {"a" * 300: ""}}, "named in result.json and not there"),
-    ({"files": {"nul\0": ""}}, "named in result.json and not there"),
-    ({"files": {"../execution.json": ""}}, "named in result.json and not there"),
+    ({"files": {"nul\0": ""}}, "is no plain name of a file"),
+    ({"files": {"../execution.json": ""}}, "is no plain name of a file"),
+    ({"files": {"//evil.example": ""}}, "is no plain name of a file"),
+    ({"files": {"javascript:x": ""}}, "is no plain name of a file"),
     ({"note": 1}, "unknown field `note`"),
     ({"test_error": 10**400}, "more than 64 bits"),
 ]

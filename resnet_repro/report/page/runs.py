@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from msgspec.structs import asdict
 from resnet_repro.models.names import parse
 from resnet_repro.records import store
 from resnet_repro.records.evaluations import find_evaluations, read_evaluation
+from resnet_repro.report.grid import as_link
 from resnet_repro.report.page.sections import run_anchor
 
 TOLD = ("spec.json", "execution.json", "result.json")  # not in a result's list of files
@@ -53,13 +53,13 @@ def read_run(record: store.Record, page: Path) -> RunSection:
 
     Raises UserError for a damaged evaluation.
     """
-    folder = Path(os.path.relpath(record.folder.resolve(), page.parent.resolve()))
+    folder, place = record.folder.resolve(), page.parent.resolve()
     anchor = run_anchor(record.run)
 
     def values(told: dict[str, Any], name: str) -> tuple[Value, ...]:
         part = Path(name).stem
         return tuple(
-            Value(key, _text(value), (folder / name).as_posix(), f"{anchor}-{part}-{key}")
+            Value(key, _text(value), as_link(folder / name, place), f"{anchor}-{part}-{key}")
             for key, value in _flat(told)
         )
 
@@ -93,7 +93,7 @@ def read_run(record: store.Record, page: Path) -> RunSection:
         execution=values(execution, "execution.json"),
         evaluations=tuple(evaluations),
         files=tuple(
-            Value(name, digest, (folder / name).as_posix(), f"{anchor}-file-{name}")
+            Value(name, digest, as_link(folder / name, place), f"{anchor}-file-{name}")
             for name, digest in files.items()
         ),
     )
