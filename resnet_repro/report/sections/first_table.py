@@ -7,7 +7,7 @@ from resnet_repro.paper import artifacts
 from resnet_repro.paper.other_reproductions import load_reproductions
 from resnet_repro.paper.published import PAPER_PROTOCOL
 from resnet_repro.report.columns import difference_text, published_text, recorded_text
-from resnet_repro.report.grid import Grid
+from resnet_repro.report.grid import Grid, Markup
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.seeds import counts
 from resnet_repro.report.sections.other_reproductions import IMAGES
@@ -78,4 +78,4 @@ def _best_copy(arm: str) -> str:
     schedule = best.schedule.partition(", ")[0]
     told = {"not stated": "iterate not stated", "last": "last iterate"}
     iterate = told.get(best.which_iterate, best.which_iterate)
-    return f"[{best.test_error:.2f}]({best.url}): {iterate}{images}, {schedule}"
+    return Markup(f"[{best.test_error:.2f}]({best.url}): {iterate}{images}, {schedule}")
