@@ -38,6 +38,24 @@ def test_one_family_is_an_f_test() -> None:
     assert joint.p == found.p  # one family is not combined with anything
 
 
+def test_a_published_mean_of_several_runs_scatters_less() -> None:
+    # 0.04 / (1/2 + 1/5) = 0.0571429; F = 0.0571429 / (1 * 0.0256) = 2.232143
+    found = family_test("residual", [Difference(0.2, 2, 5)], (0.16, 4))
+    assert found.f == pytest.approx(2.232143, abs=1e-6)
+
+
+def test_a_joint_test_says_of_what_it_is() -> None:
+    joint = joint_test("test_error", "imagenet", {"residual": RESIDUAL})
+    assert joint is not None
+    assert (joint.metric, joint.dataset) == ("test_error", "imagenet")
+
+
+def test_without_any_spread_a_difference_is_no_chance() -> None:
+    found = family_test("residual", [Difference(0.2, 1, 1), Difference(0.0, 1, 1)], (0.0, 4))
+    assert found.p == 0.0
+    assert family_test("residual", [Difference(0.0, 1, 1)], (0.0, 4)).f == 0.0
+
+
 def test_two_families_are_combined_by_fishers_method() -> None:
     joint = joint_test("test_error", "cifar10", {"residual": RESIDUAL, "plain": PLAIN})
     assert joint is not None
