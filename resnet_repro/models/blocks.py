@@ -26,9 +26,28 @@ def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
 
 
+# A vector of AVX-512; AVX2's holds half of it.
+VECTOR = 16
+
+
 def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
     """1x1 convolution, no bias."""
+    if stride > 1 and in_channels < VECTOR:
+        return SubsampledConv1x1(in_channels, out_channels, 1, stride, bias=False)
     return nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+
+
+class SubsampledConv1x1(nn.Conv2d):
+    """A 1x1 convolution with a stride, which takes every `stride`-th pixel first.
+
+    The same values. With channels last and fewer channels than a vector holds, the gradient of
+    the weights of a strided one is computed beyond its workspace by oneDNN on processors with
+    AVX2 (github.com/uxlfoundation/oneDNN, issue 6035), which corrupts memory.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        down, across = self.stride
+        return F.conv2d(x[:, :, ::down, ::across], self.weight)
 
 
 class SubsamplePad(nn.Module):

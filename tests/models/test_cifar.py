@@ -20,7 +20,9 @@ from resnet_repro.models.batch_norm import GhostBatchNorm2d, track_together
 from resnet_repro.models.blocks import (
     BasicBlock,
     Shortcut,
+    SubsampledConv1x1,
     SubsamplePad,
+    conv1x1,
     initialise,
 )
 from resnet_repro.models.cifar import CifarResNet
@@ -447,3 +449,26 @@ class TestNames:
             [sys.executable, "-c", code], env=environment(), capture_output=True, text=True
         )
         assert done.stdout.strip() == "34", done.stderr
+
+
+def test_a_narrow_projection_subsamples_first_and_gives_the_same() -> None:
+    """PyTorch's own corrupts memory there on some processors, with channels last in float32."""
+    torch.manual_seed(0)
+    narrow, wide = conv1x1(4, 8, 2), conv1x1(16, 32, 2)
+    assert isinstance(narrow, SubsampledConv1x1)
+    assert type(wide) is type(conv1x1(4, 8)) is nn.Conv2d  # as in every record
+    plain = nn.Conv2d(4, 8, 1, 2, bias=False).double()
+    narrow = narrow.double()
+    narrow.load_state_dict(plain.state_dict())
+    x = torch.randn(3, 4, 9, 9, dtype=torch.float64)
+    upstream = torch.randn(3, 8, 5, 5, dtype=torch.float64)
+    found = []
+    for layer in (plain, narrow):
+        here = x.clone().requires_grad_()
+        out = layer(here)
+        out.backward(upstream)
+        assert here.grad is not None
+        assert layer.weight.grad is not None
+        found.append((out.detach(), here.grad, layer.weight.grad))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
