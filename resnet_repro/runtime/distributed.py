@@ -21,7 +21,8 @@ from resnet_repro.errors import UserError
 T = TypeVar("T")
 
 MEETING = datetime.timedelta(minutes=5)  # to wait for the other processes at the start
-STEP = datetime.timedelta(minutes=30)  # to wait for them in a step: a disk may be slow for a while
+STEP_VARIABLE = "RESNET_REPRO_STEP_SECONDS"
+STEP_SECONDS = 600  # to wait for them in a step: twice what a process waits for its own images
 PATIENCE = datetime.timedelta(days=1)  # to wait for the first process to have read the data
 
 
@@ -35,6 +36,12 @@ class World:
 
     rank: int = 0
     size: int = 1
+    agent: int | None = None  # the process that started this one, torchrun's
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the process that started this one, and would end it with the others, is gone."""
+        return self.agent is not None and os.getppid() != self.agent
 
     @property
     def first(self) -> bool:
@@ -91,13 +98,16 @@ def init_distributed(device: str, meeting: datetime.timedelta | None = None) -> 
 
     On CUDA each process takes the device of its number on its machine. Raises UserError when the
     others cannot be reached within `meeting` (MEETING unless given) and for devices of another
-    kind, and Lost when one of them ends before the run does.
+    kind, and Lost when one of them ends before the run does, or keeps the others waiting in a step
+    for longer than $RESNET_REPRO_STEP_SECONDS (STEP_SECONDS unless set).
     """
+    agent = os.getppid()
     size = from_environment("WORLD_SIZE", 1)
     if size == 1 or not os.environ.get("RANK"):
         yield SINGLE_PROCESS
         return
     rank, local = from_environment("RANK", 0), from_environment("LOCAL_RANK", 0)
+    step = datetime.timedelta(seconds=from_environment(STEP_VARIABLE, STEP_SECONDS))
     cuda = device in ("auto", "cuda") and torch.cuda.is_available()
     if device == "mps":
         refusal = UserError(
@@ -114,10 +124,10 @@ def init_distributed(device: str, meeting: datetime.timedelta | None = None) -> 
         torch.cuda.set_device(local)
     try:
         store, rank, size = next(rendezvous("env://", timeout=meeting or MEETING))
-        store.set_timeout(STEP)
+        store.set_timeout(step)
         # Flags travel between hosts by gloo, so that no step waits for a device.
         backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
-        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=STEP)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=step)
     except (RuntimeError, ValueError) as error:
         raise UserError(
             f"process {rank} of {size} cannot reach the others at "
@@ -125,7 +135,7 @@ def init_distributed(device: str, meeting: datetime.timedelta | None = None) -> 
             f"with the same torchrun arguments, and let machines reach that port"
         ) from error
     try:
-        yield World(rank, size)
+        yield World(rank, size, agent)
     except RuntimeError as error:
         if not _of_the_network(error):
             raise

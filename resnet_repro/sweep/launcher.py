@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import multiprocessing
+import os
 import queue
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from resnet_repro.runtime.distributed import World
     from resnet_repro.train.job import Job
     from resnet_repro.train.sources import Data
+
+
+GRACE = 300.0  # seconds to save and leave: a test of all images may come first
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,16 @@ def _train_one(
 def in_turn(
     jobs: list[Job], data: dict[str, Data], emit: Emit, wandb: str, world: World
 ) -> dict[RunId, str]:
-    """One run after another, in this process and those of its world; how each ended."""
+    """One run after another, in this process and those of its world; how each ended.
+
+    A process whose starter is gone, torchrun's, stops as by SIGTERM.
+    """
     ends = {}
-    with _stop_signals() as stop:
+    with _stop_signals() as asked:
+
+        def stop() -> bool:
+            return asked() or world.orphaned
+
         for job in jobs:
             ends[job.run] = _train_one(job, data[job.spec.dataset], emit, stop, wandb, world)
             if any(world.any(stop())):
@@ -123,6 +135,8 @@ def side_by_side(
 ) -> dict[RunId, str]:
     """Up to `at_once` runs at a time, a process each, the processor's threads shared.
 
+    Asked to stop, they are woken (one may have been stopped by SIGSTOP), save and leave; one that
+    has not left after GRACE seconds is killed, and goes on from its last checkpoint another time.
     How each ended. Raises UserError when a run met one, the others being saved and stopped.
     """
     context = multiprocessing.get_context("spawn")
@@ -155,15 +169,20 @@ def side_by_side(
                 emit(event)
 
     with _stop_signals() as asked:
-        told = False
+        told: float | None = None
         while running or (waiting and not asked() and not failures):
             stopping = asked() or bool(failures)
             while waiting and len(running) < at_once and not stopping:
                 start(waiting.pop(0))
-            if stopping and not told:
-                told = True
+            if stopping and told is None:
+                told = time.monotonic()
                 for process in running.values():
                     process.terminate()  # SIGTERM: the child saves and leaves
+                    if process.is_alive() and hasattr(signal, "SIGCONT"):
+                        os.kill(process.pid, signal.SIGCONT)
+            if told is not None and time.monotonic() - told > GRACE:
+                for process in running.values():
+                    process.kill()
             take_all(timeout=0.2)
             for run in [run for run, process in running.items() if not process.is_alive()]:
                 running.pop(run).join()

@@ -54,9 +54,9 @@ class Reading:
 def load_data(name: str, recipe: Recipe, reading: Reading, world: World = SINGLE_PROCESS) -> Data:
     """The data set called `name`, and what a run under `recipe` must know of its files.
 
-    The first process lists and examines files for all; the others look for the same files below
-    their own root. Raises UserError when the data are missing, damaged, or of another kind than
-    the recipe's.
+    The first process examines the files for all; the others list their own, which must be the
+    same. Raises UserError when the data are missing, damaged, other than the first process's, or
+    of another kind than the recipe's.
     """
     photographs = name in PHOTOGRAPHS
     if photographs != isinstance(recipe, ImageRecipe):
@@ -70,10 +70,14 @@ def load_data(name: str, recipe: Recipe, reading: Reading, world: World = SINGLE
         return found
     crop = recipe.crop
 
-    def read() -> Photographs:
+    def listing() -> ImageFolder:
         listed = load(name, reading.root, say=reading.say)
         assert isinstance(listed, ImageFolder)
-        return Photographs(
+        return listed
+
+    def read() -> tuple[str, Photographs]:
+        listed = listing()
+        return listed.digest, Photographs(
             *examine(
                 listed,
                 crop,
@@ -84,21 +88,40 @@ def load_data(name: str, recipe: Recipe, reading: Reading, world: World = SINGLE
             )
         )
 
-    return _at_home(world.on_main_process(read), reading.root, world)
+    digest, data = world.on_main_process(read)
+    return _at_home(data, digest, listing, world)
 
 
-def _at_home(data: Photographs, root: Path | None, world: World) -> Photographs:
-    """The same files below this process's own root."""
-    if world.first or root is None:
-        return data
-    root = root.expanduser()
-    folder = data.folder
-    moved = dataclasses.replace(
-        folder,
-        train=dataclasses.replace(folder.train, root=root / folder.train.root.name),
-        test=dataclasses.replace(folder.test, root=root / folder.test.root.name),
+def _at_home(
+    data: Photographs, digest: str, listing: Callable[[], ImageFolder], world: World
+) -> Photographs:
+    """The same files where this process has them.
+
+    Raises UserError in all processes when one of them has other files, names or sizes.
+    """
+    refusal: UserError | None = None
+    own = data.folder
+    if not world.first:
+        try:
+            own = listing()
+            if own.digest != digest:
+                raise UserError(
+                    f"process {world.rank} of {world.size} has other images in "
+                    f"{own.train.root.parent} than the first process: give all the same data"
+                )
+        except UserError as error:
+            refusal = error
+    if world.any(refusal is not None)[0]:
+        if refusal is None:
+            refusal = UserError("another process has other images")
+            refusal.told = True  # that process says it
+        raise refusal
+    folder = dataclasses.replace(
+        data.folder,
+        train=dataclasses.replace(data.folder.train, root=own.train.root),
+        test=dataclasses.replace(data.folder.test, root=own.test.root),
     )
-    return dataclasses.replace(data, folder=moved)
+    return dataclasses.replace(data, folder=folder)
 
 
 def channels(data: Data) -> int:

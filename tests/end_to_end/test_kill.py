@@ -201,3 +201,18 @@ def test_children_whose_parent_is_killed_save_and_leave(tmp_path: Path) -> None:
     assert not alive(child)
     assert not (record(tmp_path) / "result.json").exists()
     assert reached(tmp_path) >= 5
+
+
+@linux_only
+@pytest.mark.slow
+def test_a_stopped_child_saves_and_leaves_with_the_others(tmp_path: Path) -> None:
+    process = start(tmp_path, "--jobs", "2")
+    while reached(tmp_path) < 5 and process.poll() is None:
+        time.sleep(0.01)
+    (child,) = children(process)
+    os.kill(child, signal.SIGSTOP)
+    process.terminate()
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "stopped and saved at iteration" in out
+    assert not alive(child)

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -58,7 +59,7 @@ def _leave_nothing_running() -> Iterator[None]:
             process.stdout.close()
 
 
-def torchrun(*words: str | Path) -> subprocess.Popen[str]:
+def torchrun(*words: str | Path, **extra: str) -> subprocess.Popen[str]:
     """Two processes, as a user starts them."""
     process = subprocess.Popen(
         [
@@ -66,7 +67,7 @@ def torchrun(*words: str | Path) -> subprocess.Popen[str]:
             *map(str, words),
         ],
         cwd=REPO,
-        env=environment(),
+        env=environment(**extra),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -171,7 +172,7 @@ def test_a_run_whose_process_dies_and_that_is_stopped_ends_as_if_it_had_not_been
     wait_for(
         lambda: bool(list((tmp_path / "disturbed").glob("cache/runs/*/*.checkpoint"))), process
     )
-    os.kill(other_process(process.pid), signal.SIGKILL)
+    os.kill(process_of(process.pid, 1), signal.SIGKILL)
     out, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "another process of this run is gone; start the same command again" in out
@@ -196,6 +197,67 @@ def test_a_run_whose_process_dies_and_that_is_stopped_ends_as_if_it_had_not_been
         assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
 
 
+SMALL = [
+    *("--iterations", "2000", "--set", "crop=32", "--set", "batch_size=8"),
+    *("--set", "bn_batch=4", "--workers", "0", "--checkpoint-every", "0"),
+]
+
+
+def begun(folder: Path, photographs: Path, **extra: str) -> subprocess.Popen[str]:
+    """Two processes that have saved for the first time."""
+    process = torchrun(*run_words(folder, photographs, *SMALL), **extra)
+    wait_for(lambda: bool(list(folder.glob("cache/runs/*/*.checkpoint"))), process)
+    return process
+
+
+def gone(pids: list[int], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_processes_whose_torchrun_is_killed_save_and_leave(
+    photographs: Path, tmp_path: Path
+) -> None:
+    process = begun(tmp_path, photographs)
+    pids = [process_of(process.pid, rank) for rank in (0, 1)]
+    process.kill()
+    process.wait(timeout=60)
+    assert gone(pids, 60)
+    assert process.stdout is not None
+    assert "stopped and saved at iteration" in process.stdout.read()
+    assert not list(tmp_path.rglob(".lock"))
+
+
+def test_a_process_that_is_stopped_does_not_keep_the_others_waiting(
+    photographs: Path, tmp_path: Path
+) -> None:
+    process = begun(tmp_path, photographs, RESNET_REPRO_STEP_SECONDS="4")
+    pids = [process_of(process.pid, rank) for rank in (0, 1)]
+    os.kill(pids[1], signal.SIGSTOP)
+    out, _ = process.communicate(timeout=240)  # torchrun gives the stopped one 30 seconds
+    assert process.returncode != 0
+    assert "process 0 of 2: another process of this run is gone; start the same command" in out
+    assert gone(pids, 10)
+
+
+def test_processes_that_see_other_images_are_refused(photographs: Path, tmp_path: Path) -> None:
+    for rank in ("0", "1"):
+        shutil.copytree(photographs, tmp_path / rank)
+    path = sorted((tmp_path / "1" / "train").glob("*/*"))[3]
+    path.write_bytes(path.read_bytes()[:-1])
+    words = ["run", "imagenette", "--arms", "resnet18-A", "--protocol", "smoke", "--device", "cpu"]
+    words += ["--workers", "0", "--kernels", "off"]
+    words += ["--results-dir", str(tmp_path / "results"), "--cache-dir", str(tmp_path / "cache")]
+    process = torchrun("-m", "tests.helpers.own_roots", tmp_path, *words)
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    says = f"error: process 1 of 2 has other images in {tmp_path / '1'} than the first process"
+    assert out.count("error: ") == out.count(says) == 1, out
+    assert not list(tmp_path.glob("results/*/*/*/*/metrics.csv"))
+
+
 def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 300
     while not happened():
@@ -210,17 +272,17 @@ def resumed(folder: Path) -> bool:
     return path is not None and bool(json.loads(path.read_text())["resumed_at"])
 
 
-def other_process(parent: int) -> int:
-    """The process of rank 1 among the children of torchrun's."""
+def process_of(parent: int, rank: int) -> int:
+    """The process of that rank among the children of torchrun's."""
     for path in Path("/proc").glob("[0-9]*"):
         try:
             ppid = int((path / "stat").read_text().rpartition(")")[2].split()[1])
             environ = (path / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
-        if ppid == parent and b"RANK=1" in environ:
+        if ppid == parent and f"RANK={rank}".encode() in environ:
             return int(path.name)
-    raise AssertionError("no process of rank 1")
+    raise AssertionError(f"no process of rank {rank}")
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])
