@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
+import socket
+import tempfile
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +19,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.data.imagefolder import decode
-from resnet_repro.data.imagefolder.decode import check_shared_memory
+from resnet_repro.data.imagefolder.decode import (
+    LONGEST_TEMPORARY,
+    check_shared_memory,
+    check_temporary_folder,
+    loader,
+)
 from resnet_repro.models import build
 from resnet_repro.models.batch_norm import GhostBatchNorm2d, ghost_layers, track_together
 from resnet_repro.runtime.device import Device, choose, computing
@@ -166,3 +174,21 @@ def test_too_little_shared_memory_is_named_before_it_kills(
     check_shared_memory(0, batch)
     monkeypatch.setattr(decode, "SHARED", tmp_path / "none")  # as on macOS
     check_shared_memory(8, batch)
+
+
+def test_a_long_temporary_folder_is_said_before_readers_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sockets in it, through which they hand over, have names of at most 107 bytes."""
+    room = LONGEST_TEMPORARY - len(os.fsencode("/tmp/"))
+    monkeypatch.setattr(tempfile, "tempdir", f"/tmp/{'x' * room}")
+    check_temporary_folder(1)
+    sample = f"{tempfile.gettempdir()}/pymp-12345678/listener-12345678"
+    with socket.socket(socket.AF_UNIX) as meeting, pytest.raises(FileNotFoundError):
+        meeting.bind(sample)  # the folder is not there, and the name not too long
+    monkeypatch.setattr(tempfile, "tempdir", f"/tmp/{'x' * (room + 1)}")
+    with socket.socket(socket.AF_UNIX) as meeting, pytest.raises(OSError, match="too long"):
+        meeting.bind(f"{tempfile.gettempdir()}/pymp-12345678/listener-12345678")
+    refused(lambda: check_shared_memory(1, 1), "TMPDIR", "--workers 0", "at most 75")
+    refused(lambda: next(loader([], [[0]], workers=1)), "TMPDIR")
+    check_temporary_folder(0)

@@ -9,6 +9,8 @@ import multiprocessing
 import os
 import shutil
 import signal
+import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -27,6 +29,7 @@ from resnet_repro.errors import UserError
 PATIENCE = 300.0  # seconds a batch may take before the processes that load it count as stuck
 PREFETCH = 2  # batches that each of those processes loads ahead
 SHARED = Path("/dev/shm")  # where they put them
+LONGEST_TEMPORARY = 75  # bytes; a socket's name has 107, "/pymp-????????/listener-????????" 32
 _GLANCE = 2.0  # seconds between looks at whether those processes live
 
 
@@ -153,9 +156,10 @@ def loader(
     workers: processes that load batches ahead (0: this one does, when asked). They get a pickled
     copy of `dataset` and `collate`, and end when the iterator is closed or given up. `batches` is
     read here, a few batches ahead. collate: None means torch's, which stacks tensors.
-    Raises UserError when an item does, with its line; when a worker dies; and when a batch takes
-    longer than `patience` seconds.
+    Raises UserError when an item does, with its line; when a worker dies; when a batch takes longer
+    than `patience` seconds; and as `check_temporary_folder` does.
     """
+    check_temporary_folder(workers)
     guarded: DataLoader[Any] = DataLoader(
         _Guarded(dataset, collate or default_collate),  # type: ignore[arg-type]
         batch_sampler=batches,
@@ -185,12 +189,27 @@ def loader(
         yield batch
 
 
+def check_temporary_folder(workers: int) -> None:
+    """Raise UserError where the temporary folder's name is too long for `workers` to be met.
+
+    They hand over what they load through sockets in it, whose names are short.
+    """
+    folder = tempfile.gettempdir()
+    if workers and hasattr(socket, "AF_UNIX") and len(os.fsencode(folder)) > LONGEST_TEMPORARY:
+        raise UserError(
+            f"processes that read images need a temporary folder with a name of at most "
+            f"{LONGEST_TEMPORARY} characters, and {folder} has {len(os.fsencode(folder))}: set "
+            "TMPDIR to another, or give --workers 0"
+        )
+
+
 def check_shared_memory(workers: int, batch: int, processes: int = 1) -> None:
-    """Raise UserError where `workers` cannot load batches of so many bytes ahead.
+    """Raise UserError where `workers` cannot load batches of so many bytes ahead, or at all.
 
     Batches come through shared memory, of which containers often have 64 MB; a worker that finds
     none left is killed without a word. `processes` have as many workers each.
     """
+    check_temporary_folder(workers)
     if not workers or not SHARED.is_dir():
         return
     each = PREFETCH * batch * processes
