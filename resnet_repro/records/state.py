@@ -48,14 +48,15 @@ def run_state(run: schema.RunId, folder: Path, quiet: float = 0.0) -> RunState:
         return RunState("missing")
     iterations, spec = None, None
     try:
-        labelled, spec, recipe = store.read_labelled(folder)
+        told = store.read_labelled(folder)
+        labelled, spec, recipe = told
         iterations = recipe.iterations
         if labelled != run:
             raise UserError(
                 f"{folder} holds the run {labelled}: a record lies where its labels say"
             )
         if store.is_done(folder):
-            result = store.read_record(run, folder).result
+            result = store.read_record(run, folder, told).result
             return RunState(
                 result.status, result.iterations, iterations, result.test_error, spec=spec
             )

@@ -6,10 +6,10 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from resnet_repro.errors import UserError
 from resnet_repro.records.files import (
@@ -33,6 +33,8 @@ from resnet_repro.records.schema import (
 )
 
 Row = dict[str, float]
+Columns = dict[str, list[Any]]
+WHOLE = ("iteration", "layer")  # columns of whole numbers
 T = TypeVar("T", Spec, SpecFile, Execution, Result)
 
 _SEED = re.compile(r"seed(0|[1-9][0-9]{0,17})")
@@ -111,15 +113,17 @@ def read_execution(folder: Path) -> Execution | None:
     return _read(Execution, path) if path.exists() else None
 
 
-def read_record(run: RunId, folder: Path) -> Record:
-    """A finished record without its tables.
+def read_record(
+    run: RunId, folder: Path, told: tuple[RunId, Spec, RecordedRecipe] | None = None
+) -> Record:
+    """A finished record without its tables; `told`: what `read_labelled` has said of it.
 
     Raises UserError when any part is unreadable or they contradict each other.
     """
     execution = _read(Execution, folder / "execution.json")
     path = folder / "result.json"
     result = _read(Result, path)
-    labelled, spec, recipe = read_labelled(folder)
+    labelled, spec, recipe = told or read_labelled(folder)
     if labelled != run:
         raise UserError(f"{folder} holds the run {labelled}: a record lies where its labels say")
     if result.spec_hash != spec.hash:
@@ -169,17 +173,53 @@ def read_table(path: Path, columns: Sequence[str], *others: Sequence[str]) -> li
 
     Raises UserError for other columns or a row cut short.
     """
-    reader = csv.DictReader(io.StringIO(read_text(path)), strict=True)
+    head, rows = _read_rows(path, (columns, *others))
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def read_numbers(path: Path, columns: Sequence[str], *others: Sequence[str]) -> Columns:
+    """The columns of a CSV file by name: whole numbers in WHOLE, texts in `name`, else floats.
+
+    Raises UserError as `read_table`, and naming what is no number.
+    """
+    head, rows = _read_rows(path, (columns, *others))
+    found: Columns = {}
+    for name, texts in zip(
+        head, zip(*rows, strict=True) if rows else [()] * len(head), strict=True
+    ):
+        kind = str if name == "name" else int if name in WHOLE else float
+        try:
+            found[name] = list(map(kind, texts))  # `nan` is what a diverged run measured
+        except ValueError:
+            bad = next(text for text in texts if not _is_one(kind, text))
+            raise UserError(
+                f"{path}: {name} is {bad!r}, not a number: restore or rerun it"
+            ) from None
+    return found
+
+
+def _is_one(kind: Callable[[str], object], text: str) -> bool:
     try:
-        rows = list(reader)
+        kind(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_rows(path: Path, forms: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """The head of a CSV file, one of the forms, and its rows, each as long."""
+    try:
+        head, *rows = [row for row in csv.reader(io.StringIO(read_text(path)), strict=True) if row]
     except csv.Error as error:
         raise UserError(f"{path} is damaged ({error}): restore or rerun it") from error
-    if tuple(reader.fieldnames or ()) not in {tuple(form) for form in (columns, *others)}:
-        forms = " or ".join(", ".join(form) for form in (columns, *others))
-        raise UserError(f"{path} has other columns than {forms}")
-    if any(None in row or None in row.values() for row in rows):
+    except ValueError:
+        head, rows = [], []
+    if tuple(head) not in {tuple(form) for form in forms}:
+        told = " or ".join(", ".join(form) for form in forms)
+        raise UserError(f"{path} has other columns than {told}")
+    if any(len(row) != len(head) for row in rows):
         raise UserError(f"{path} has a row cut short: restore or rerun it")
-    return rows
+    return head, rows
 
 
 def write_spec(folder: Path, run: RunId, spec: Spec) -> None:

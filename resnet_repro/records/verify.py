@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from resnet_repro import paths
@@ -23,34 +23,37 @@ TABLES = {  # the forms each table may have
     "gradients.csv": schema.GRADIENT_FORMS,
     "layers.csv": (schema.LAYERS,),
 }
-NOT_NUMBERS = ("name",)
 _TESTS = ("test_loss", "test_error", "test_error_moving")
 
 
 def problems(run: schema.RunId, folder: Path) -> list[str]:
     """What is wrong with a finished record, a line each; empty when nothing is."""
     try:
-        record = store.read_record(run, folder)
+        return record_problems(store.read_record(run, folder))
     except UserError as error:
         return [str(error)]
-    found = []
-    tables: dict[str, list[dict[str, float]]] = {}
+
+
+def record_problems(record: store.Record) -> list[str]:
+    """What is wrong with the tables, files and evaluations of a record that was read."""
+    found, folder = [], record.folder
+    tables: dict[str, store.Columns] = {}
     for name, forms in TABLES.items():
         try:
-            tables[name] = _numbers(folder / name, forms)
+            tables[name] = store.read_numbers(folder / name, *forms)
         except UserError as error:
             found.append(str(error))
     found += _files(record)
     found += _evaluations(record)
     if "metrics.csv" in tables:
         found += contradictions(record, tables["metrics.csv"])
-        rows = _iterations(tables["metrics.csv"])
-        first_step = [] if rows[:1] == [1.0] else [1.0]  # gradients.csv begins with it
+        rows = tables["metrics.csv"]["iteration"]
+        first_step = [] if rows[:1] == [1] else [1]  # gradients.csv begins with it
         for name, expected in (
             ("timing.csv", [rows]),
             ("gradients.csv", [[*first_step, *rows], rows]),  # the second: recipe version 1
         ):
-            if name in tables and _iterations(tables[name]) not in expected:
+            if name in tables and tables[name]["iteration"] not in expected:
                 found.append(f"{folder / name}: other iterations than metrics.csv")
     return found
 
@@ -110,51 +113,40 @@ def _stays_behind(path: Path) -> bool:
     return recorded and path.name == "weights.safetensors" and not path.exists()
 
 
-def contradictions(record: store.Record, rows: Sequence[Mapping[str, float]]) -> Iterator[str]:
-    """Where a record's result, its recipe and the rows of its metrics.csv do not agree.
+def contradictions(record: store.Record, table: store.Columns) -> Iterator[str]:
+    """Where a record's result, its recipe and the columns of its metrics.csv do not agree.
 
     What reports read is held to it as well, so that no table shows a number the rows do not have.
     """
     result, path = record.result, record.folder / "metrics.csv"
-    if not rows:
+    iterations = table["iteration"]
+    if not iterations:
         yield f"{path}: no rows"
         return
-    iterations = _iterations(rows)
     if any(b <= a for a, b in itertools.pairwise((0, *iterations))):
         yield f"{path}: iterations do not increase"
-    for name in sorted(set(rows[0]) - {"iteration", "lr"}):
+    for name in sorted(set(table) - {"iteration", "lr"}):
         most = 100 if "error" in name else math.inf
-        for row in rows:
-            if math.isfinite(row[name]) and not 0 <= row[name] <= most:
-                yield f"{path}: {name} is {row[name]:g} at iteration {row['iteration']:.0f}"
+        for at, value in zip(iterations, table[name], strict=True):
+            if not 0 <= value <= most and math.isfinite(value):
+                yield f"{path}: {name} is {value:g} at iteration {at}"
                 break
     if iterations[-1] != result.iterations:
-        yield f"{path}: ends at {iterations[-1]:.0f}, result.json at {result.iterations}"
+        yield f"{path}: ends at {iterations[-1]}, result.json at {result.iterations}"
     if result.status == "done" and iterations[-1] != record.recipe.iterations:
-        yield f"{path}: ends at {iterations[-1]:.0f}, the recipe at {record.recipe.iterations}"
-    last = rows[-1]
-    for name in sorted(set(last) & {"train_loss", "train_error", *_TESTS}):
-        if schema.finite(last[name]) != getattr(result, name):
+        yield f"{path}: ends at {iterations[-1]}, the recipe at {record.recipe.iterations}"
+    for name in sorted(set(table) & {"train_loss", "train_error", *_TESTS}):
+        if schema.finite(table[name][-1]) != getattr(result, name):
             yield f"{path}: its last {name} is not the one in result.json"
-    tested = [row for row in rows if math.isfinite(row["test_error"])]
-    best = min((row["test_error"] for row in tested), default=None)
+    tested = [
+        (at, error)
+        for at, error in zip(iterations, table["test_error"], strict=True)
+        if math.isfinite(error)
+    ]
+    best = min((error for _, error in tested), default=None)
     if best != result.best_test_error:
         yield f"{path}: its lowest test_error is not the best_test_error of result.json"
-    at = {row["iteration"] for row in tested if row["test_error"] == best}
+    lowest = {at for at, error in tested if error == best}
     told = result.best_test_iteration
-    if (told not in at) if at else (told is not None):
+    if (told not in lowest) if lowest else (told is not None):
         yield f"{path}: no lowest test_error at best_test_iteration {told}"
-
-
-def _iterations(rows: Sequence[Mapping[str, float]]) -> list[float]:
-    return [row["iteration"] for row in rows]
-
-
-def _numbers(path: Path, forms: tuple[tuple[str, ...], ...]) -> list[dict[str, float]]:
-    try:
-        return [
-            {name: float(text) for name, text in row.items() if name not in NOT_NUMBERS}
-            for row in store.read_table(path, *forms)
-        ]
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from error

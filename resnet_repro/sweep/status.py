@@ -18,7 +18,7 @@ from resnet_repro.records.counts import find_counts
 from resnet_repro.records.datasets import DATASETS, Facts
 from resnet_repro.records.evaluations import find_ensembles
 from resnet_repro.records.state import run_state
-from resnet_repro.records.verify import count_problems, ensemble_problems, problems
+from resnet_repro.records.verify import count_problems, ensemble_problems, record_problems
 from resnet_repro.sweep.plan import Planned, total_seconds
 
 
@@ -79,14 +79,15 @@ def _run_status(run: schema.RunId, folder: Path) -> dict[str, Any]:
     }
 
 
-def _known_problems(run: schema.RunId, folder: Path) -> list[str]:
-    """What contradicts the data sets and networks there are, of a record that can be read."""
+def _problems(run: schema.RunId, folder: Path) -> list[str]:
+    """What is wrong with a record, also what contradicts the data sets and networks there are."""
     try:
         record = store.read_record(run, folder)
-    except UserError:
-        return []  # `problems` names it
+    except UserError as error:
+        return [str(error)]
+    found = record_problems(record)
     parameters = parameters_problem(record)
-    found = [parameters] if parameters else []
+    found += [parameters] if parameters else []
     digest = record.spec.dataset_digest
     if DATASETS.get(run.dataset, Facts()).digest not in ("", digest):
         spec = folder / "spec.json"
@@ -107,8 +108,7 @@ def verify(results: Path) -> dict[str, Any]:
     for run, folder in store.find_runs(results):
         if store.is_done(folder):
             checked += 1
-            texts = problems(run, folder) + _known_problems(run, folder)
-            found += [{"run": str(run), "problem": text} for text in texts]
+            found += [{"run": str(run), "problem": text} for text in _problems(run, folder)]
     for folder in store.find_misnamed(results):
         name = "/".join(folder.parts[-4:])
         found.append({"run": name, "problem": _misnamed(folder)})

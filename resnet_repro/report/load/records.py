@@ -133,9 +133,9 @@ def _or_nan(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def _check_metrics(record: store.Record, rows: Sequence[Mapping[str, float]]) -> None:
+def _check_metrics(record: store.Record, table: store.Columns) -> None:
     """Raise UserError for a record that contradicts its rows or its network: none is reported."""
-    problem = next(contradictions(record, rows), None) or parameters_problem(record)
+    problem = next(contradictions(record, table), None) or parameters_problem(record)
     if problem:
         raise UserError(problem)
 
@@ -145,30 +145,19 @@ def _long(
     name: str,
     columns: Sequence[str],
     *fewer: Sequence[str],
-    check: Callable[[store.Record, list[dict[str, Any]]], None] = lambda record, rows: None,
+    check: Callable[[store.Record, store.Columns], None] = lambda record, table: None,
 ) -> pd.DataFrame:
     """A table of every record.
 
     fewer: forms of it that lack some of the columns. check: raises for rows that are wrong.
     """
-    rows: list[dict[str, object]] = []
+    found: store.Columns = {column: [] for column in (*LABELS, *columns)}
     for record in records:
-        path = record.folder / name
-        labels = dataclasses.asdict(record.run)
-        read = store.read_table(path, columns, *fewer)
-        cells = [{c: _cell(row[c], c, path) for c in row} for row in read]
-        check(record, cells)
-        rows += [{**labels, **row} for row in cells]
-    return pd.DataFrame(rows, columns=[*LABELS, *columns])
-
-
-def _cell(text: str, column: str, path: Path) -> Any:
-    if column == "name":
-        return text
-    try:
-        value = float(text)  # `nan` and `inf` are what a diverged run measured
-        return int(text) if column in ("iteration", "layer") else value
-    except ValueError:
-        raise UserError(
-            f"{path}: {column} is {text!r}, not a number: restore or rerun it"
-        ) from None
+        table = store.read_numbers(record.folder / name, columns, *fewer)
+        check(record, table)
+        rows = len(table[columns[0]])
+        for column in columns:
+            found[column] += table.get(column, [math.nan] * rows)
+        for label, value in dataclasses.asdict(record.run).items():
+            found[label] += [value] * rows
+    return pd.DataFrame(found, columns=[*LABELS, *columns])
