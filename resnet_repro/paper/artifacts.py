@@ -111,6 +111,11 @@ class Artifact:
     def stem(self) -> str:
         return self.figure or self.name
 
+    @property
+    def metrics(self) -> set[str]:
+        """What its table and its claims give of a run."""
+        return {value.metric for value in (*self.published, *self.claims)}
+
     def arm(self, name: str) -> Arm:
         """The arm of that name. Raises UserError listing the arms there are."""
         for arm in self.arms:

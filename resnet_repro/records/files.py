@@ -112,14 +112,18 @@ def open_file(path: Path) -> BufferedReader:
 
     Raises UserError for anything else in its place: opening a fifo would wait for its writer.
     """
+    return os.fdopen(_open(path), "rb")
+
+
+def _open(path: Path) -> int:
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            os.close(handle)
-            raise UserError(f"{path} is no regular file: remove or restore it")
-        return os.fdopen(handle, "rb")
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            return handle
+        os.close(handle)
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL
         raise UserError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
+    raise UserError(f"{path} is no regular file: remove or restore it")
 
 
 def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
@@ -127,12 +131,16 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
 
     Raises UserError when it cannot be read, is no regular file, is larger, or is no UTF-8.
     """
-    with open_file(path) as file:
-        try:
-            # Not `limit` bytes, which would be set aside for the smallest file.
-            content = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
-        except OSError as error:
-            raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    handle, content = _open(path), b""
+    try:
+        # By the system's calls alone: there may be tens of thousands of small files.
+        size = min(os.fstat(handle).st_size, limit)
+        while len(content) <= limit and (more := os.read(handle, size + 1)):
+            content += more
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    finally:
+        os.close(handle)
     if len(content) > limit:
         raise UserError(f"{path} has more than {limit:,} bytes: remove or restore it")
     try:

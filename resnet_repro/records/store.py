@@ -173,7 +173,7 @@ def read_table(path: Path, columns: Sequence[str], *others: Sequence[str]) -> li
 
     Raises UserError for other columns or a row cut short.
     """
-    head, rows = _read_rows(path, (columns, *others))
+    head, rows = _parse_rows(read_text(path), path, (columns, *others))
     return [dict(zip(head, row, strict=True)) for row in rows]
 
 
@@ -182,11 +182,13 @@ def read_numbers(path: Path, columns: Sequence[str], *others: Sequence[str]) -> 
 
     Raises UserError as `read_table`, and naming what is no number.
     """
-    head, rows = _read_rows(path, (columns, *others))
+    return parse_numbers(read_text(path), path, columns, *others)
+
+
+def parse_numbers(text: str, path: Path, columns: Sequence[str], *others: Sequence[str]) -> Columns:
+    """The same of the text that `path` holds."""
     found: Columns = {}
-    for name, texts in zip(
-        head, zip(*rows, strict=True) if rows else [()] * len(head), strict=True
-    ):
+    for name, texts in _parse_columns(text, path, (columns, *others)).items():
         kind = str if name == "name" else int if name in WHOLE else float
         try:
             found[name] = list(map(kind, texts))  # `nan` is what a diverged run measured
@@ -198,6 +200,23 @@ def read_numbers(path: Path, columns: Sequence[str], *others: Sequence[str]) -> 
     return found
 
 
+def _parse_columns(
+    text: str, path: Path, forms: Sequence[Sequence[str]]
+) -> dict[str, Sequence[str]]:
+    """The cells of a CSV file by column."""
+    lines = text.split("\n")
+    if '"' not in text and "\r" not in text and lines.pop() == "" and "" not in lines:
+        # As this suite writes them: in half the time that a reader of all CSV takes.
+        head, commas = lines[0].split(",") if lines else [], lines[0].count(",") if lines else 0
+        if tuple(head) in {tuple(form) for form in forms} and all(
+            line.count(",") == commas for line in lines
+        ):
+            cells = ",".join(lines).split(",")
+            return {name: cells[at + len(head) :: len(head)] for at, name in enumerate(head)}
+    head, rows = _parse_rows(text, path, forms)
+    return {name: [row[at] for row in rows] for at, name in enumerate(head)}
+
+
 def _is_one(kind: Callable[[str], object], text: str) -> bool:
     try:
         kind(text)
@@ -206,10 +225,12 @@ def _is_one(kind: Callable[[str], object], text: str) -> bool:
     return True
 
 
-def _read_rows(path: Path, forms: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+def _parse_rows(
+    text: str, path: Path, forms: Sequence[Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
     """The head of a CSV file, one of the forms, and its rows, each as long."""
     try:
-        head, *rows = [row for row in csv.reader(io.StringIO(read_text(path)), strict=True) if row]
+        head, *rows = [row for row in csv.reader(io.StringIO(text), strict=True) if row]
     except csv.Error as error:
         raise UserError(f"{path} is damaged ({error}): restore or rerun it") from error
     except ValueError:

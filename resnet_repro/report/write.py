@@ -16,8 +16,6 @@ from resnet_repro.report.grid import Grid, markdown_grid
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import make_view
-from resnet_repro.report.page import write_page
-from resnet_repro.report.plots import style
 from resnet_repro.report.results_page import results_page as page_text
 from resnet_repro.report.sections.first_table import first_table
 from resnet_repro.report.sections.other_reproductions import reproductions_texts
@@ -47,6 +45,10 @@ def write_report(
     goes, whatever the names. Raises UserError for an unknown artifact, for a damaged record, and
     when a folder cannot be written.
     """
+    # Here, as `compare` draws nothing and starts sooner without.
+    from resnet_repro.report.page import write_page
+    from resnet_repro.report.plots import style
+
     frames = read_frames(results_dirs)
     written: list[Path] = []
     shown: list[tuple[Table, Path]] = []
@@ -152,7 +154,7 @@ def _both(
 ) -> tuple[list[SideBySide], list[tuple[str, Joint | None]]]:
     """The rows side by side, and either side's joint test."""
     artifact = artifacts.load(name).artifact
-    recorded, local = read_frames([recorded_dir]), read_frames([local_dir])
+    recorded, local = (read_frames([folder], artifact) for folder in (recorded_dir, local_dir))
     both = comparison(artifact, recorded, local)
     return both, [
         ("recorded", table_joint(artifact, [row.recorded for row in both], recorded)),

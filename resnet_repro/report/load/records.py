@@ -16,6 +16,7 @@ from msgspec.structs import asdict, replace
 from resnet_repro.errors import UserError
 from resnet_repro.messages import _
 from resnet_repro.models.parameters import parameters_problem
+from resnet_repro.paper.artifacts import Artifact
 from resnet_repro.records import schema, store
 from resnet_repro.records.counts import read_counts
 from resnet_repro.records.recipe import RecordedRecipe
@@ -41,8 +42,11 @@ MEASURED = (
 )
 
 
-def read_frames(results_dirs: Sequence[Path]) -> Frames:
+def read_frames(results_dirs: Sequence[Path], artifact: Artifact | None = None) -> Frames:
     """Every finished run below the folders.
+
+    artifact: whose table and claims alone are asked for; what they don't need is not read, and
+    those long tables and values are empty.
 
     A run that lies in several of them counts once; the first folder's is taken. Raises
     UserError for a damaged record, and for two records of one name but of different specs.
@@ -57,8 +61,12 @@ def read_frames(results_dirs: Sequence[Path]) -> Frames:
                     "report them separately"
                 )
     records = list(seen.values())
-    layers = _long(records, "layers.csv", schema.LAYERS)
-    gradients = _gradients(records)
+
+    def asked(metric: str) -> list[store.Record]:
+        return records if artifact is None or metric in artifact.metrics else []
+
+    layers = _long(asked("layer_std"), "layers.csv", schema.LAYERS)
+    gradients = _gradients(asked("gradient_norm"))
     summaries = {
         "layer_std": _by_run(layers, "std", "mean"),
         "gradient_norm": _by_run(gradients, schema.STAGES[0], "median"),
@@ -66,7 +74,7 @@ def read_frames(results_dirs: Sequence[Path]) -> Frames:
     return Frames(
         tuple(_run(record, summaries) for record in records),
         _long(records, "metrics.csv", *schema.METRICS_FORMS, check=_check_metrics),
-        _long(records, "timing.csv", schema.TIMING),
+        _long(records if artifact is None else [], "timing.csv", schema.TIMING),
         gradients,
         layers,
         tuple(read_counts(results_dirs)),
