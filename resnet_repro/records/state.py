@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from resnet_repro.errors import UserError
 from resnet_repro.records import schema, store
-from resnet_repro.records.files import open_file
+from resnet_repro.records.lease import is_held
 
-LOCK = ".lock"  # in the folder of a run while a process trains it
 QUIET = 60.0  # seconds without a sign of a run, below which nothing is made of it
 
 # missing: no spec. under way: a process trains it. partial: begun, and no process has it.
@@ -36,14 +34,10 @@ class RunState:
     spec: schema.Spec | None = None
 
 
-def run_state(run: schema.RunId, folder: Path, quiet: float = 0.0) -> RunState:
-    """The state of the run in a folder; never raises for what lies there.
-
-    quiet: seconds since the last sign of the run, up to which its lock's file is believed and the
-    lock not tried (see `under_way`).
-    """
-    # Before the rest: a process writes the result first and lets go of the lock afterwards.
-    trained = under_way(folder, quiet)
+def run_state(run: schema.RunId, folder: Path) -> RunState:
+    """The state of the run in a folder; never raises for what lies there."""
+    # Before the rest: a process writes the result first and lets go of the lease afterwards.
+    trained = is_held(folder)
     if not (folder / "spec.json").exists():
         return RunState("missing")
     iterations, spec = None, None
@@ -84,33 +78,7 @@ def _last_row(path: Path) -> tuple[int, float | None]:
 def heard(folder: Path) -> float:
     """When a run last gave a sign, in seconds since the epoch: it was taken up, or wrote a row."""
     signs = [0.0]
-    for name in (LOCK, "spec.json", "metrics.csv"):
+    for name in ("execution.json", "spec.json", "metrics.csv"):
         with contextlib.suppress(FileNotFoundError):
             signs.append((folder / name).stat().st_mtime)
     return max(signs)
-
-
-def under_way(folder: Path, quiet: float = QUIET) -> bool:
-    """Whether a process trains a run: it has locked a file, which stays behind if it is killed.
-
-    The lock itself is tried only where nothing was heard for `quiet` seconds. Who tries it has it
-    for a moment, in which a process that starts would take the run for another's; that process
-    waits a second, so that only who looks again and again has to be quiet.
-    """
-    lock = folder / LOCK
-    if not lock.exists():
-        return False
-    return time.time() - heard(folder) <= quiet or not _is_free(lock)
-
-
-def _is_free(lock: Path) -> bool:
-    try:
-        import fcntl
-
-        with open_file(lock) as file:  # closing it lets go of the lock again
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except (ImportError, OSError):  # it is locked, or nothing here can tell
-        return False
-    except UserError:  # it is gone, or was never a lock
-        return True
-    return True

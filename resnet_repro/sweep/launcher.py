@@ -59,8 +59,9 @@ def _train_one(
     job: Job, data: Data, emit: Emit, stop: Callable[[], bool], wandb: str, world: World
 ) -> str:
     """Train one run and report it; returns how it ended."""
+    from resnet_repro.records.lease import Busy
     from resnet_repro.train.loggers import mirrored
-    from resnet_repro.train.loop import Busy, Stopped, Watch, train
+    from resnet_repro.train.loop import Stopped, Watch, train
 
     def send(kind: str) -> Callable[[Any], None]:
         return lambda value: emit(Event(job.run, kind, value))

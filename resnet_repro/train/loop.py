@@ -6,14 +6,12 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-
-import filelock
 
 from resnet_repro.errors import UserError
 from resnet_repro.records import provenance, schema, store
+from resnet_repro.records.lease import held
 from resnet_repro.runtime.compilation import compiling
 from resnet_repro.runtime.device import computing, followed
 from resnet_repro.runtime.distributed import SINGLE_PROCESS, World
@@ -23,10 +21,6 @@ from resnet_repro.train.sources import Data
 from resnet_repro.train.trainer import Trainer
 
 SAVING = 0.01  # of the time, at most, unless checkpoints are asked for after every step
-
-
-class Busy(UserError):
-    """Another process is training this run."""
 
 
 class Stopped(Exception):
@@ -49,13 +43,20 @@ def train(job: Job, data: Data, watch: Watch, world: World = SINGLE_PROCESS) -> 
     """Train `job` to its end, from its newest checkpoint if there is one, and write its record.
 
     With several processes each calls this with the same job; the first one alone reads and
-    writes files, and all stop together. Raises Busy when another process has it, Stopped when
-    `watch.stop()` says so (a checkpoint is saved first), UserError when a record of another spec
-    is in the way or a file cannot be written.
+    writes files, and all stop together. Raises Busy when another process has it, TakenOver before
+    anything is written when another has it by now, Stopped when `watch.stop()` says so (a
+    checkpoint is saved first), UserError when a record of another spec is in the way or a file
+    cannot be written.
     """
+    checks: list[Callable[[], None]] = []  # of the first process: whether its leases are its own
+
+    def check() -> None:
+        for still in checks:
+            still()
+
     with contextlib.ExitStack() as stack:
         stack.enter_context(computing(job.device))
-        finished = world.on_main_process(lambda: _begin(job, stack))
+        finished = world.on_main_process(lambda: _begin(job, stack, checks, watch.say))
         if finished is not None:
             return finished
         earlier = world.on_main_process(lambda: store.read_execution(job.folder))
@@ -63,36 +64,21 @@ def train(job: Job, data: Data, watch: Watch, world: World = SINGLE_PROCESS) -> 
             job = dataclasses.replace(job, device=followed(job.device, earlier))
         trainer = Trainer(job.spec.network, data, job.recipe, job.spec.seed, job.device, world)
         stack.callback(trainer.source.close)
-        return _train(job, data, trainer, watch)
+        return _train(job, data, trainer, watch, check)
 
 
-@contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock; the system releases it when the process ends, however it ends."""
-    lock = filelock.FileLock(folder / ".lock")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=1)  # `watch` may try it for a moment
-    except filelock.Timeout:
-        raise Busy(f"another process is training this run ({folder})") from None
-    except OSError as error:
-        raise UserError(
-            f"cannot write in {folder}: {error.strerror or error}; give another folder"
-        ) from error
-    try:
-        yield
-    finally:
-        Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
-
-
-def _begin(job: Job, stack: contextlib.ExitStack) -> schema.Result | None:
-    """Take hold of the run's folders until `stack` ends.
+def _begin(
+    job: Job,
+    stack: contextlib.ExitStack,
+    checks: list[Callable[[], None]],
+    say: Callable[[str], None],
+) -> schema.Result | None:
+    """Take hold of the run's folders until `stack` ends; `checks` gets what asks for each lease.
 
     Returns its result if another process has finished it since it was planned.
     """
     for folder in (job.folder, job.checkpoints):
-        stack.enter_context(_only_one(folder))
+        checks.append(stack.enter_context(held(folder, say)))
     if (job.folder / "spec.json").exists() and store.read_spec(job.folder) != job.spec:
         raise UserError(
             f"{job.folder} holds a run of another spec: move it away or give another --results-dir"
@@ -105,25 +91,33 @@ def _begin(job: Job, stack: contextlib.ExitStack) -> schema.Result | None:
     return store.read_record(job.run, job.folder).result
 
 
-def _train(job: Job, data: Data, trainer: Trainer, watch: Watch) -> schema.Result:
+def _train(
+    job: Job, data: Data, trainer: Trainer, watch: Watch, check: Callable[[], None]
+) -> schema.Result:
     first = trainer.world.first
     progress = _resume(job, trainer, watch)
     execution = recorder.execution(job, progress, trainer, data)
+    trainer.world.on_main_process(check)
     if first:
         store.write_spec(job.folder, job.run, job.spec)
         store.write_execution(job.folder, execution)
     watch.begin(execution)
     watch.step(progress.iteration)
-    status = _steps(job, trainer, progress, watch)
-    result = recorder.finish(job, trainer, data, progress, execution, status, watch.say)
+    status = _steps(job, trainer, progress, watch, check)
+    result = recorder.finish(job, trainer, data, progress, execution, status, watch.say, check)
     if first:
         checkpoint.clear(job.checkpoints)
     watch.end(result)
     return result
 
 
-def _steps(job: Job, trainer: Trainer, progress: Progress, watch: Watch) -> schema.Status:
-    """Train to the end or to a loss that is not finite; returns the status."""
+def _steps(
+    job: Job, trainer: Trainer, progress: Progress, watch: Watch, check: Callable[[], None]
+) -> schema.Status:
+    """Train to the end or to a loss that is not finite; returns the status.
+
+    check: called by the first process before each write; raises TakenOver.
+    """
     recipe = job.recipe
     saved = clock = time.monotonic()
     apart = job.checkpoint_seconds
@@ -142,7 +136,7 @@ def _steps(job: Job, trainer: Trainer, progress: Progress, watch: Watch) -> sche
         if row_due:
             loss, error = _interval(job, trainer, progress, clock)
             with _compiling(job, trainer, watch, first=not tested):
-                row = _measure(job, trainer, progress, loss, error)
+                row = _measure(job, trainer, progress, (loss, error), check)
             tested = True
             watch.row(row)
             clock = time.monotonic()
@@ -155,7 +149,7 @@ def _steps(job: Job, trainer: Trainer, progress: Progress, watch: Watch) -> sche
             trainer.wait()  # else the steps that are still queued would count as saving
             now = time.monotonic()
             progress.seconds += now - clock
-            _save(job, trainer, progress)
+            _save(job, trainer, progress, check)
             saved = clock = time.monotonic()
             if apart:  # 0: after every step
                 apart = max(job.checkpoint_seconds, (saved - now) / SAVING)
@@ -204,26 +198,35 @@ def _note_norms(trainer: Trainer, progress: Progress, weights: dict[str, float])
 
 
 def _measure(
-    job: Job, trainer: Trainer, progress: Progress, loss: float, error: float
+    job: Job,
+    trainer: Trainer,
+    progress: Progress,
+    training: tuple[float, float],
+    check: Callable[[], None],
 ) -> store.Row:
-    """Test the network, note the row, and write the record's tables."""
+    """Test the network, note the row, and write the record's tables.
+
+    training: loss and error of the interval that ends here.
+    """
     tested = trainer.test()
     row: store.Row = {
         "iteration": progress.iteration,
         "lr": trainer.rate(progress.iteration),
-        "train_loss": loss,
-        "train_error": error,
+        "train_loss": training[0],
+        "train_error": training[1],
         "test_loss": tested.loss,
         "test_error": tested.error,
         "test_error_moving": tested.error_moving,
     }
     progress.metrics.append(row)
+    trainer.world.on_main_process(check)
     if trainer.world.first:
         recorder.write_tables(job, progress)
     return row
 
 
-def _save(job: Job, trainer: Trainer, progress: Progress) -> None:
+def _save(job: Job, trainer: Trainer, progress: Progress, check: Callable[[], None]) -> None:
+    trainer.world.on_main_process(check)
     if not trainer.world.first:
         return
     tensors, plain = trainer.state()
