@@ -89,6 +89,10 @@ def run(
         float, typer.Option(metavar="SECONDS", min=0, help="Least time between two checkpoints.")
     ] = 30.0,
     jobs: Annotated[int, typer.Option(metavar="K", min=1, help="Runs at once.")] = 1,
+    share: Annotated[
+        bool,
+        typer.Option("--share", help="Work through it with all that see DIR, on any machines."),
+    ] = False,
     wandb: Annotated[
         Literal["disabled", "offline", "online"],
         typer.Option(help="Mirror the curves to Weights & Biases."),
@@ -114,6 +118,7 @@ def run(
         tuple(_switch(text) for text in switches or ()),
         dataset,
         results_dir,
+        cache_dir,
     )
     from resnet_repro.runtime.device import choose
     from resnet_repro.runtime.distributed import init_distributed
@@ -139,6 +144,7 @@ def run(
                 cache=cache_dir,
                 results=results_dir,
                 jobs=jobs,
+                share=share,
                 checkpoint_seconds=checkpoint_every,
                 wandb=wandb if world.first else "disabled",
                 corrupt=corrupt,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,7 +23,8 @@ State = Literal["missing", "under way", "partial", "done", "diverged", "broken"]
 class RunState:
     """What a run's folder says at one moment; errors in %.
 
-    `iteration` is that of the last row or of the end, `iterations` those of the schedule, None
+    `iteration` is where it would go on: that of the newest checkpoint that is found, else of the
+    last row; of a run under way the later of both. `iterations` are those of the schedule, None
     without a readable spec. `detail` says what is broken.
     """
 
@@ -34,8 +36,11 @@ class RunState:
     spec: schema.Spec | None = None
 
 
-def run_state(run: schema.RunId, folder: Path) -> RunState:
-    """The state of the run in a folder; never raises for what lies there."""
+def run_state(run: schema.RunId, folder: Path, cache: Path | None = None) -> RunState:
+    """The state of the run in a folder; never raises for what lies there.
+
+    cache: where checkpoints lie that are not in the folder itself.
+    """
     # Before the rest: a process writes the result first and lets go of the lease afterwards.
     trained = is_held(folder)
     if not (folder / "spec.json").exists():
@@ -61,7 +66,22 @@ def run_state(run: schema.RunId, folder: Path) -> RunState:
     except UserError as problem:
         return RunState("broken", iterations=iterations, detail=str(problem), spec=spec)
     state: State = "under way" if trained else "partial"
+    saved = newest_checkpoint(checkpoint_folders(folder, cache, spec))
+    if saved is not None and saved <= iterations:
+        iteration = max(iteration, saved) if trained else saved
     return RunState(state, iteration, iterations, error, spec=spec)
+
+
+def checkpoint_folders(folder: Path, cache: Path | None, spec: schema.Spec) -> tuple[Path, ...]:
+    """Where a run's checkpoints may lie: beside its record, if it is shared, and in the cache."""
+    inside = folder / "checkpoints"
+    return (inside,) if cache is None else (inside, cache / "runs" / spec.hash[:32])
+
+
+def newest_checkpoint(folders: Iterable[Path]) -> int | None:
+    """The iteration of the newest checkpoint by its name; None where there is none."""
+    names = (path.stem for folder in folders for path in folder.glob("*.checkpoint"))
+    return max((int(name) for name in names if name.isdecimal()), default=None)
 
 
 def _last_row(path: Path) -> tuple[int, float | None]:

@@ -77,18 +77,26 @@ def _begin(
 
     Returns its result if another process has finished it since it was planned.
     """
-    for folder in (job.folder, job.checkpoints):
+    inside, cached = job.checkpoint_folders
+    for folder in (job.folder, cached):
         checks.append(stack.enter_context(held(folder, say)))
     if (job.folder / "spec.json").exists() and store.read_spec(job.folder) != job.spec:
         raise UserError(
             f"{job.folder} holds a run of another spec: move it away or give another --results-dir"
         )
-    for left in (*job.folder.glob(".*.tmp"), *job.checkpoints.glob(".*.tmp")):
-        left.unlink()  # of a process that was killed while it wrote
+    for folder in (job.folder, inside, cached):
+        for left in folder.glob(".*.tmp"):
+            left.unlink()  # of a process that was killed while it wrote
     if not store.is_done(job.folder):
         return None
-    checkpoint.clear(job.checkpoints)
+    _clear(job)
     return store.read_record(job.run, job.folder).result
+
+
+def _clear(job: Job) -> None:
+    checkpoint.clear(*job.checkpoint_folders)
+    with contextlib.suppress(OSError):  # there is none, or something else is in it
+        job.checkpoint_folders[0].rmdir()
 
 
 def _train(
@@ -106,7 +114,7 @@ def _train(
     status = _steps(job, trainer, progress, watch, check)
     result = recorder.finish(job, trainer, data, progress, execution, status, watch.say, check)
     if first:
-        checkpoint.clear(job.checkpoints)
+        _clear(job)
     watch.end(result)
     return result
 
@@ -242,7 +250,7 @@ def _save(job: Job, trainer: Trainer, progress: Progress, check: Callable[[], No
 def _resume(job: Job, trainer: Trainer, watch: Watch) -> Progress:
     """Go on from the newest whole checkpoint, or start."""
     found = trainer.world.on_main_process(
-        lambda: checkpoint.load_newest(job.checkpoints, watch.say)
+        lambda: checkpoint.load_newest(watch.say, *job.checkpoint_folders)
     )
     if found is None:
         if trainer.world.first and (job.folder / "metrics.csv").exists():
