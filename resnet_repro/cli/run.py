@@ -93,10 +93,13 @@ def run(
         bool,
         typer.Option("--share", help="Work through it with all that see DIR, on any machines."),
     ] = False,
-    wandb: Annotated[
-        Literal["disabled", "offline", "online"],
-        typer.Option(help="Mirror the curves to Weights & Biases."),
-    ] = "disabled",
+    track: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B",
+            help="Mirror the curves: wandb, wandb-online, tensorboard, trackio.",
+        ),
+    ] = "",
     watch: Annotated[
         bool, typer.Option("--watch", help="Show each run's curves beside the paper's.")
     ] = False,
@@ -122,10 +125,10 @@ def run(
     )
     from resnet_repro.runtime.device import choose
     from resnet_repro.runtime.distributed import init_distributed
-    from resnet_repro.train.loggers import require_wandb
+    from resnet_repro.train.loggers import require
 
-    if wandb != "disabled":
-        require_wandb()
+    trackers = names(track)
+    require(trackers)
     with init_distributed(device) as world:
 
         def chosen() -> plan.Settings:
@@ -146,7 +149,7 @@ def run(
                 jobs=jobs,
                 share=share,
                 checkpoint_seconds=checkpoint_every,
-                wandb=wandb if world.first else "disabled",
+                trackers=trackers if world.first else (),
                 corrupt=corrupt,
             )
 

@@ -8,7 +8,7 @@ import multiprocessing
 import queue
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +64,12 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
 
 
 def _train_one(
-    job: Job, data: Data, emit: Emit, stop: Callable[[], bool], wandb: str, world: World
+    job: Job,
+    data: Data,
+    emit: Emit,
+    stop: Callable[[], bool],
+    trackers: Sequence[str],
+    world: World,
 ) -> str:
     """Train one run and report it; returns how it ended."""
     from resnet_repro.records.lease import Busy
@@ -84,7 +89,7 @@ def _train_one(
     end: str
     watch = Watch(begin, step=send("step"), row=send("row"), say=send("say"), stop=stop)
     try:
-        with mirrored(watch, job, wandb) as watching:
+        with mirrored(watch, job, trackers) as watching:
             end = train(job, data, watching, world).status
     except Stopped as note:
         end = "stopped"
@@ -104,7 +109,7 @@ def in_turn(
     jobs: list[Job],
     data: dict[str, Data],
     emit: Emit,
-    wandb: str,
+    trackers: Sequence[str],
     world: World,
     stop: Stop,
     go_on: bool = False,
@@ -116,7 +121,7 @@ def in_turn(
     ends = {}
     for job in jobs:
         try:
-            ends[job.run] = _train_one(job, data[job.spec.dataset], emit, stop, wandb, world)
+            ends[job.run] = _train_one(job, data[job.spec.dataset], emit, stop, trackers, world)
         except UserError as error:
             if not go_on:
                 raise
@@ -153,7 +158,7 @@ def shared(
     return ends
 
 
-def _child(job: Job, data: Data, events: Any, wandb: str) -> None:
+def _child(job: Job, data: Data, events: Any, trackers: Sequence[str]) -> None:
     from resnet_repro.runtime.distributed import SINGLE_PROCESS
 
     parent = multiprocessing.parent_process()
@@ -164,7 +169,9 @@ def _child(job: Job, data: Data, events: Any, wandb: str) -> None:
 
     with stop_signals() as asked:
         try:
-            _train_one(job, data, events.put, lambda: asked() or orphaned(), wandb, SINGLE_PROCESS)
+            _train_one(
+                job, data, events.put, lambda: asked() or orphaned(), trackers, SINGLE_PROCESS
+            )
         except UserError as error:
             events.put(Event(job.run, "failed", str(error)))
     if orphaned():
@@ -175,7 +182,7 @@ def side_by_side(
     jobs: list[Job],
     data: dict[str, Data],
     emit: Emit,
-    wandb: str,
+    trackers: Sequence[str],
     at_once: int,
     asked: Stop,
     go_on: bool = False,
@@ -193,7 +200,7 @@ def side_by_side(
     failures: list[str] = []
 
     def start(job: Job) -> None:
-        arguments = (job, data[job.spec.dataset], events, wandb)
+        arguments = (job, data[job.spec.dataset], events, trackers)
         running[job.run] = context.Process(target=_child, args=arguments)
         # Until it has its own handler the child ignores a terminal's Ctrl-C, which we pass on.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -216,7 +216,7 @@ class Settings:
     jobs: int = 1
     share: bool = False  # with other processes that see the results folder
     checkpoint_seconds: float = 30.0
-    wandb: str = "disabled"  # or offline, online
+    trackers: tuple[str, ...] = ()  # some of train.loggers.TRACKERS
     corrupt: Corrupt = "fail"  # image files that cannot be read
 
 
@@ -277,7 +277,7 @@ def execute(
         with stop_signals() as stop:
 
             def launch(jobs: list[Job]) -> dict[schema.RunId, str]:
-                rest = (data, emit, settings.wandb)
+                rest = (data, emit, settings.trackers)
                 if settings.jobs == 1:
                     return in_turn(jobs, *rest, world, stop, go_on=settings.share)
                 return side_by_side(jobs, *rest, settings.jobs, stop, go_on=settings.share)
