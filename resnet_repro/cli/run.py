@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from resnet_repro import paths
-from resnet_repro.cli.console import Rows, console, print_json, print_rows
+from resnet_repro.cli.console import console, print_json, print_rows
 from resnet_repro.cli.options import (
     CACHE,
     Cache,
@@ -26,11 +26,11 @@ from resnet_repro.cli.options import (
     numbers,
 )
 from resnet_repro.cli.progress import CurveDisplay, RunDisplay
+from resnet_repro.cli.submit import plan_rows, queue
 from resnet_repro.errors import UserError
-from resnet_repro.monitor.snapshot import duration
 from resnet_repro.paper import artifacts
 from resnet_repro.records.datasets import DATASETS
-from resnet_repro.sweep import plan, status
+from resnet_repro.sweep import plan, slurm, status
 from resnet_repro.train.recipe import IMAGE_PROTOCOLS, PROTOCOLS
 
 PROTOCOL_NAMES = tuple(PROTOCOLS | IMAGE_PROTOCOLS)
@@ -93,6 +93,15 @@ def run(
         bool,
         typer.Option("--share", help="Work through it with all that see DIR, on any machines."),
     ] = False,
+    submit: Annotated[
+        Literal["slurm"] | None,
+        typer.Option(help="Queue the plan there, --jobs of it at once; repeated: how it stands."),
+    ] = None,
+    gpus: Annotated[int, typer.Option(metavar="N", min=0, help="Of each job.")] = 0,
+    cpus: Annotated[int, typer.Option(metavar="N", min=1, help="Of each job.")] = 1,
+    minutes: Annotated[
+        int, typer.Option("--time", metavar="MINUTES", min=1, help="Of each job, then requeued.")
+    ] = 60,
     track: Annotated[
         str,
         typer.Option(
@@ -129,6 +138,23 @@ def run(
 
     trackers = names(track)
     require(trackers)
+    if submit:
+        own = {
+            "data-root": data_root and data_root.absolute(),
+            "workers": workers,
+            "accumulate": accumulate,
+            "device": device,
+            "precision": precision,
+            "kernels": kernels,
+            "compile": compile,
+            "graph": graph,
+            "results-dir": results_dir.absolute(),
+            "cache-dir": cache_dir.absolute(),
+            "checkpoint-every": checkpoint_every,
+            "track": track or None,
+        }
+        queue(request, own, corrupt, slurm.Wanted(minutes, gpus, cpus, jobs), dry_run)
+        return
     with init_distributed(device) as world:
 
         def chosen() -> plan.Settings:
@@ -176,22 +202,6 @@ def run(
     bad = [end for end in ends.values() if end in ("busy", "failed", "stopped")]
     if bad:
         raise typer.Exit(130 if "stopped" in bad else 1)
-
-
-def plan_rows(planned: Sequence[plan.Planned]) -> Rows:
-    """Columns and rows of a plan; the last is the total, of one device."""
-    rows = [
-        (
-            str(p.run),
-            p.state if p.state != "partial" else f"at {p.iteration}",
-            p.recipe.iterations,
-            duration(p.seconds),
-            p.detail,
-        )
-        for p in planned
-    ]
-    total = ("total", "", "", duration(plan.total_seconds(planned)), "one run after another")
-    return ("run", "state", "iterations", "time left", ""), [*rows, total]
 
 
 def _hint(out: Console, planned: Sequence[plan.Planned], device: str) -> None:
