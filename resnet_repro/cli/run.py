@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from resnet_repro import paths
-from resnet_repro.cli.console import Rows, console, print_json, print_rows
+from resnet_repro.cli.console import console, print_json, print_rows
 from resnet_repro.cli.options import (
     CACHE,
     Artifact,
@@ -27,11 +27,11 @@ from resnet_repro.cli.options import (
     numbers,
 )
 from resnet_repro.cli.progress import CurveDisplay, RunDisplay
+from resnet_repro.cli.submit import plan_rows, queue
 from resnet_repro.errors import UserError
-from resnet_repro.monitor.snapshot import duration
 from resnet_repro.paper import artifacts
 from resnet_repro.records.datasets import DATASETS
-from resnet_repro.sweep import plan, status
+from resnet_repro.sweep import plan, slurm, status
 from resnet_repro.train.recipe import IMAGE_PROTOCOLS, PROTOCOLS, CifarRecipe, ImageRecipe
 
 SWITCHES = tuple(dict.fromkeys(f.name for r in (CifarRecipe, ImageRecipe) for f in fields(r)))
@@ -92,10 +92,26 @@ def run(
         float, typer.Option(metavar="SECONDS", min=0, help="Least time between two checkpoints.")
     ] = 30.0,
     jobs: Annotated[int, typer.Option(metavar="K", min=1, help="Runs at once.")] = 1,
-    wandb: Annotated[
-        Literal["disabled", "offline", "online"],
-        typer.Option(help="Mirror the curves to Weights & Biases."),
-    ] = "disabled",
+    share: Annotated[
+        bool,
+        typer.Option("--share", help="Work through it with all that see DIR, on any machines."),
+    ] = False,
+    submit: Annotated[
+        Literal["slurm"] | None,
+        typer.Option(help="Queue the plan there, --jobs of it at once; repeated: how it stands."),
+    ] = None,
+    gpus: Annotated[int, typer.Option(metavar="N", min=0, help="Of each job.")] = 0,
+    cpus: Annotated[int, typer.Option(metavar="N", min=1, help="Of each job.")] = 1,
+    minutes: Annotated[
+        int, typer.Option("--time", metavar="MINUTES", min=1, help="Of each job, then requeued.")
+    ] = 60,
+    track: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B",
+            help="Mirror the curves: wandb, wandb-online, tensorboard, trackio.",
+        ),
+    ] = "",
     watch: Annotated[
         bool, typer.Option("--watch", help="Show each run's curves beside the paper's.")
     ] = False,
@@ -117,13 +133,31 @@ def run(
         tuple(_switch(text) for text in switches or ()),
         dataset,
         results_dir,
+        cache_dir,
     )
     from resnet_repro.runtime.device import choose
     from resnet_repro.runtime.distributed import init_distributed
-    from resnet_repro.train.loggers import require_wandb
+    from resnet_repro.train.loggers import require
 
-    if wandb != "disabled":
-        require_wandb()
+    trackers = names(track)
+    require(trackers)
+    if submit:
+        own = {
+            "data-root": data_root and data_root.absolute(),
+            "workers": workers,
+            "accumulate": accumulate,
+            "device": device,
+            "precision": precision,
+            "kernels": kernels,
+            "compile": compile,
+            "graph": graph,
+            "results-dir": results_dir.absolute(),
+            "cache-dir": cache_dir.absolute(),
+            "checkpoint-every": checkpoint_every,
+            "track": track or None,
+        }
+        queue(request, own, corrupt, slurm.Wanted(minutes, gpus, cpus, jobs), dry_run)
+        return
     with init_distributed(device) as world:
 
         def chosen() -> plan.Settings:
@@ -142,8 +176,9 @@ def run(
                 cache=cache_dir,
                 results=results_dir,
                 jobs=jobs,
+                share=share,
                 checkpoint_seconds=checkpoint_every,
-                wandb=wandb if world.first else "disabled",
+                trackers=trackers if world.first else (),
                 corrupt=corrupt,
             )
 
@@ -170,22 +205,6 @@ def run(
     bad = [end for end in ends.values() if end in ("busy", "failed", "stopped")]
     if bad:
         raise typer.Exit(130 if "stopped" in bad else 1)
-
-
-def plan_rows(planned: Sequence[plan.Planned]) -> Rows:
-    """Columns and rows of a plan; the last is the total, of one device."""
-    rows = [
-        (
-            str(p.run),
-            p.state if p.state != "partial" else f"at {p.iteration}",
-            p.recipe.iterations,
-            duration(p.seconds),
-            p.detail,
-        )
-        for p in planned
-    ]
-    total = ("total", "", "", duration(plan.total_seconds(planned)), "one run after another")
-    return ("run", "state", "iterations", "time left", ""), [*rows, total]
 
 
 def _hint(out: Console, planned: Sequence[plan.Planned], device: str) -> None:

@@ -16,8 +16,9 @@ from resnet_repro.monitor.snapshot import ending, follow
 from resnet_repro.monitor.terminal import WatchDisplay
 from resnet_repro.records import store
 from resnet_repro.records.files import is_file
+from resnet_repro.records.lease import is_held
 from resnet_repro.records.schema import RunId
-from resnet_repro.records.state import heard, under_way
+from resnet_repro.records.state import heard
 
 
 def watch(
@@ -54,7 +55,7 @@ def all_under_way(results: Path) -> list[tuple[RunId, Path]]:
     found = [
         (run, folder)
         for run, folder in store.find_runs(results)
-        if not store.is_done(folder) and under_way(folder)
+        if not store.is_done(folder) and is_held(folder)
     ]
     return sorted(found, key=lambda item: heard(item[1]), reverse=True)
 

@@ -131,7 +131,7 @@ def _check_size(metadata: Any) -> None:
         )
 
 
-def _blobs(column: Any) -> list[bytes]:
+def _blobs(column: Any) -> list[Any]:
     """A dictionary-encoded column, equal values being one object."""
     values = column.dictionary.to_pylist()
     return [None if at is None else values[at] for at in column.indices.to_pylist()]

@@ -153,7 +153,7 @@ class Seen:
 def look(folder: Path) -> Seen:
     """A run as its record says it at this moment. Raises UserError for a damaged record."""
     run, spec, recipe = store.read_labelled(folder)
-    found = run_state(run, folder, QUIET)
+    found = run_state(run, folder)
     if found.state == "broken":
         raise UserError(found.detail)
     metrics, timing = folder / "metrics.csv", folder / "timing.csv"

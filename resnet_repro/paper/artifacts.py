@@ -114,7 +114,7 @@ class Artifact:
     @property
     def metrics(self) -> set[str]:
         """What its table and its claims give of a run."""
-        return {value.metric for value in (*self.published, *self.claims)}
+        return {value.metric for value in self.published} | {c.metric for c in self.claims}
 
     def arm(self, name: str) -> Arm:
         """The arm of that name. Raises UserError listing the arms there are."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from resnet_repro.errors import UserError
 from resnet_repro.records import schema, store
-from resnet_repro.records.files import open_file
+from resnet_repro.records.lease import is_held
 
-LOCK = ".lock"  # in the folder of a run while a process trains it
 QUIET = 60.0  # seconds without a sign of a run, below which nothing is made of it
 
 # missing: no spec. under way: a process trains it. partial: begun, and no process has it.
@@ -24,7 +23,8 @@ State = Literal["missing", "under way", "partial", "done", "diverged", "broken"]
 class RunState:
     """What a run's folder says at one moment; errors in %.
 
-    `iteration` is that of the last row or of the end, `iterations` those of the schedule, None
+    `iteration` is where it would go on: that of the newest checkpoint that is found, else of the
+    last row; of a run under way the later of both. `iterations` are those of the schedule, None
     without a readable spec. `detail` says what is broken.
     """
 
@@ -36,14 +36,13 @@ class RunState:
     spec: schema.Spec | None = None
 
 
-def run_state(run: schema.RunId, folder: Path, quiet: float = 0.0) -> RunState:
+def run_state(run: schema.RunId, folder: Path, cache: Path | None = None) -> RunState:
     """The state of the run in a folder; never raises for what lies there.
 
-    quiet: seconds since the last sign of the run, up to which its lock's file is believed and the
-    lock not tried (see `under_way`).
+    cache: where checkpoints lie that are not in the folder itself.
     """
-    # Before the rest: a process writes the result first and lets go of the lock afterwards.
-    trained = under_way(folder, quiet)
+    # Before the rest: a process writes the result first and lets go of the lease afterwards.
+    trained = is_held(folder)
     if not (folder / "spec.json").exists():
         return RunState("missing")
     iterations, spec = None, None
@@ -68,7 +67,22 @@ def run_state(run: schema.RunId, folder: Path, quiet: float = 0.0) -> RunState:
     except UserError as problem:
         return RunState("broken", iterations=iterations, detail=str(problem), spec=spec)
     state: State = "under way" if trained else "partial"
+    saved = newest_checkpoint(checkpoint_folders(folder, cache, spec))
+    if saved is not None and saved <= iterations:
+        iteration = max(iteration, saved) if trained else saved
     return RunState(state, iteration, iterations, error, spec=spec)
+
+
+def checkpoint_folders(folder: Path, cache: Path | None, spec: schema.Spec) -> tuple[Path, ...]:
+    """Where a run's checkpoints may lie: beside its record, if it is shared, and in the cache."""
+    inside = folder / "checkpoints"
+    return (inside,) if cache is None else (inside, cache / "runs" / spec.hash[:32])
+
+
+def newest_checkpoint(folders: Iterable[Path]) -> int | None:
+    """The iteration of the newest checkpoint by its name; None where there is none."""
+    names = (path.stem for folder in folders for path in folder.glob("*.checkpoint"))
+    return max((int(name) for name in names if name.isdecimal()), default=None)
 
 
 def _last_row(path: Path) -> tuple[int, float | None]:
@@ -85,33 +99,7 @@ def _last_row(path: Path) -> tuple[int, float | None]:
 def heard(folder: Path) -> float:
     """When a run last gave a sign, in seconds since the epoch: it was taken up, or wrote a row."""
     signs = [0.0]
-    for name in (LOCK, "spec.json", "metrics.csv"):
+    for name in ("execution.json", "spec.json", "metrics.csv"):
         with contextlib.suppress(FileNotFoundError):
             signs.append((folder / name).stat().st_mtime)
     return max(signs)
-
-
-def under_way(folder: Path, quiet: float = QUIET) -> bool:
-    """Whether a process trains a run: it has locked a file, which stays behind if it is killed.
-
-    The lock itself is tried only where nothing was heard for `quiet` seconds. Who tries it has it
-    for a moment, in which a process that starts would take the run for another's; that process
-    waits a second, so that only who looks again and again has to be quiet.
-    """
-    lock = folder / LOCK
-    if not lock.exists():
-        return False
-    return time.time() - heard(folder) <= quiet or not _is_free(lock)
-
-
-def _is_free(lock: Path) -> bool:
-    try:
-        import fcntl
-
-        with open_file(lock) as file:  # closing it lets go of the lock again
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except (ImportError, OSError):  # it is locked, or nothing here can tell
-        return False
-    except UserError:  # it is gone, or was never a lock
-        return True
-    return True

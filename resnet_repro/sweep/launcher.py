@@ -9,11 +9,12 @@ import os
 import queue
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from resnet_repro.errors import UserError
+from resnet_repro.records.lease import is_held
 from resnet_repro.records.schema import Execution, RunId
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 
 GRACE = 300.0  # seconds to save and leave: a test of all images may come first
+LOOK = 5.0  # seconds until a run that another process has is looked at again
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,11 @@ Emit = Callable[[Event], None]
 
 
 @contextlib.contextmanager
-def _stop_signals() -> Iterator[Callable[[], bool]]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into a flag; a second SIGINT interrupts at once.
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """Turn the first signal to stop into a flag; a second SIGINT interrupts at once.
 
-    A SIGHUP that is ignored, as under nohup, stays so.
+    Those are SIGINT, SIGTERM, SIGHUP, and what schedulers send ahead of the end, SIGUSR1 and
+    SIGUSR2. One of the last three that is ignored, as under nohup, stays so.
     """
     asked: list[int] = []
 
@@ -50,8 +53,10 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     heeded = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        heeded.append(signal.SIGHUP)
+    for name in ("SIGHUP", "SIGUSR1", "SIGUSR2"):
+        number = getattr(signal, name, None)  # Windows has none of them
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            heeded.append(number)
     before = {number: signal.signal(number, note) for number in heeded}
     try:
         yield lambda: bool(asked)
@@ -61,11 +66,17 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
 
 
 def _train_one(
-    job: Job, data: Data, emit: Emit, stop: Callable[[], bool], wandb: str, world: World
+    job: Job,
+    data: Data,
+    emit: Emit,
+    stop: Callable[[], bool],
+    trackers: Sequence[str],
+    world: World,
 ) -> str:
     """Train one run and report it; returns how it ended."""
+    from resnet_repro.records.lease import Busy
     from resnet_repro.train.loggers import mirrored
-    from resnet_repro.train.loop import Busy, Stopped, Watch, train
+    from resnet_repro.train.loop import Stopped, Watch, train
 
     def send(kind: str) -> Callable[[Any], None]:
         return lambda value: emit(Event(job.run, kind, value))
@@ -80,7 +91,7 @@ def _train_one(
     end: str
     watch = Watch(begin, step=send("step"), row=send("row"), say=send("say"), stop=stop)
     try:
-        with mirrored(watch, job, wandb) as watching:
+        with mirrored(watch, job, trackers) as watching:
             end = train(job, data, watching, world).status
     except Stopped as note:
         end = "stopped"
@@ -92,27 +103,69 @@ def _train_one(
     return end
 
 
+Stop = Callable[[], bool]
+Launch = Callable[[list["Job"]], dict[RunId, str]]  # trains jobs; how each of them ended
+
+
 def in_turn(
-    jobs: list[Job], data: dict[str, Data], emit: Emit, wandb: str, world: World
+    jobs: list[Job],
+    data: dict[str, Data],
+    emit: Emit,
+    trackers: Sequence[str],
+    world: World,
+    stop: Stop,
+    go_on: bool = False,
 ) -> dict[RunId, str]:
     """One run after another, in this process and those of its world; how each ended.
 
-    A process whose starter is gone, torchrun's, stops as by SIGTERM.
+    go_on: whether a UserError of one run is said and the next begun; raised otherwise. A process
+    whose starter is gone, torchrun's, stops as when it is asked to.
     """
     ends = {}
-    with _stop_signals() as asked:
 
-        def stop() -> bool:
-            return asked() or world.orphaned
+    def ended() -> bool:
+        return stop() or world.orphaned
 
-        for job in jobs:
-            ends[job.run] = _train_one(job, data[job.spec.dataset], emit, stop, wandb, world)
-            if any(world.any(stop())):
-                break
+    for job in jobs:
+        try:
+            ends[job.run] = _train_one(job, data[job.spec.dataset], emit, ended, trackers, world)
+        except UserError as error:
+            if not go_on:
+                raise
+            ends[job.run] = "failed"
+            emit(Event(job.run, "say", f"{job.run}: {error}"))
+            emit(Event(job.run, "end", "failed"))
+        if any(world.any(ended())):
+            break
     return ends
 
 
-def _child(job: Job, data: Data, events: Any, wandb: str) -> None:
+def shared(
+    jobs: list[Job], launch: Launch, world: World, stop: Stop, look: float = LOOK
+) -> dict[RunId, str]:
+    """Train the jobs that no other process has, until none is left; how each ended.
+
+    What another has is passed over and looked at again every `look` seconds, in case that process
+    gave it up, was killed or fell silent. A run that failed here is not tried here again.
+    """
+    ends: dict[RunId, str] = {}
+    left = jobs
+
+    def free() -> set[RunId]:
+        return {job.run for job in left if not is_held(job.folder)}
+
+    while left and not any(world.any(stop())):
+        ours = world.on_main_process(free)
+        tried = launch([job for job in left if job.run in ours])
+        ends |= tried
+        left = [job for job in left if tried.get(job.run, "busy") == "busy"]
+        due = time.monotonic() + (look if left and "done" not in tried.values() else 0)
+        while time.monotonic() < due and not stop():
+            time.sleep(0.1)
+    return ends
+
+
+def _child(job: Job, data: Data, events: Any, trackers: Sequence[str]) -> None:
     from resnet_repro.runtime.distributed import SINGLE_PROCESS
 
     parent = multiprocessing.parent_process()
@@ -121,9 +174,11 @@ def _child(job: Job, data: Data, events: Any, wandb: str) -> None:
     def orphaned() -> bool:
         return not parent.is_alive()
 
-    with _stop_signals() as asked:
+    with stop_signals() as asked:
         try:
-            _train_one(job, data, events.put, lambda: asked() or orphaned(), wandb, SINGLE_PROCESS)
+            _train_one(
+                job, data, events.put, lambda: asked() or orphaned(), trackers, SINGLE_PROCESS
+            )
         except UserError as error:
             events.put(Event(job.run, "failed", str(error)))
     if orphaned():
@@ -131,13 +186,20 @@ def _child(job: Job, data: Data, events: Any, wandb: str) -> None:
 
 
 def side_by_side(
-    jobs: list[Job], data: dict[str, Data], emit: Emit, wandb: str, at_once: int
+    jobs: list[Job],
+    data: dict[str, Data],
+    emit: Emit,
+    trackers: Sequence[str],
+    at_once: int,
+    asked: Stop,
+    go_on: bool = False,
 ) -> dict[RunId, str]:
     """Up to `at_once` runs at a time, a process each, the processor's threads shared.
 
     Asked to stop, they are woken (one may have been stopped by SIGSTOP), save and leave; one that
     has not left after GRACE seconds is killed, and goes on from its last checkpoint another time.
-    How each ended. Raises UserError when a run met one, the others being saved and stopped.
+    How each ended. Raises UserError when a run met one, the others being saved and stopped; with
+    `go_on` it is said, and the others go on.
     """
     context = multiprocessing.get_context("spawn")
     events = context.Queue()
@@ -147,7 +209,7 @@ def side_by_side(
     failures: list[str] = []
 
     def start(job: Job) -> None:
-        arguments = (job, data[job.spec.dataset], events, wandb)
+        arguments = (job, data[job.spec.dataset], events, trackers)
         running[job.run] = context.Process(target=_child, args=arguments)
         # Until it has its own handler the child ignores a terminal's Ctrl-C, which we pass on.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -162,32 +224,33 @@ def side_by_side(
                 timeout = 0.0
                 if event.kind == "failed":
                     ends[event.run] = "failed"
-                    failures.append(event.value)
-                    continue
+                    if not go_on:
+                        failures.append(event.value)
+                        continue
+                    event = Event(event.run, "say", f"{event.run}: {event.value}")
                 if event.kind == "end":
                     ends[event.run] = event.value
                 emit(event)
 
-    with _stop_signals() as asked:
-        told: float | None = None
-        while running or (waiting and not asked() and not failures):
-            stopping = asked() or bool(failures)
-            while waiting and len(running) < at_once and not stopping:
-                start(waiting.pop(0))
-            if stopping and told is None:
-                told = time.monotonic()
-                for process in running.values():
-                    process.terminate()  # SIGTERM: the child saves and leaves
-                    if process.is_alive() and hasattr(signal, "SIGCONT"):
-                        os.kill(process.pid, signal.SIGCONT)
-            if told is not None and time.monotonic() - told > GRACE:
-                for process in running.values():
-                    process.kill()
-            take_all(timeout=0.2)
-            for run in [run for run, process in running.items() if not process.is_alive()]:
-                running.pop(run).join()
-                take_all(timeout=0.0)  # what it reported last
-                ends.setdefault(run, "stopped" if stopping else "failed")
+    told: float | None = None
+    while running or (waiting and not asked() and not failures):
+        stopping = asked() or bool(failures)
+        while waiting and len(running) < at_once and not stopping:
+            start(waiting.pop(0))
+        if stopping and told is None:
+            told = time.monotonic()
+            for process in running.values():
+                process.terminate()  # SIGTERM: the child saves and leaves
+                if process.is_alive() and hasattr(signal, "SIGCONT"):
+                    os.kill(process.pid, signal.SIGCONT)
+        if told is not None and time.monotonic() - told > GRACE:
+            for process in running.values():
+                process.kill()
+        take_all(timeout=0.2)
+        for run in [run for run, process in running.items() if not process.is_alive()]:
+            running.pop(run).join()
+            take_all(timeout=0.0)  # what it reported last
+            ends.setdefault(run, "stopped" if stopping else "failed")
     if failures:
         raise UserError(failures[0])
     return ends

@@ -23,7 +23,7 @@ from resnet_repro.paths import LOCAL, RECORDED
 from resnet_repro.records import schema, store
 from resnet_repro.records.datasets import DATASETS, Facts
 from resnet_repro.records.state import run_state
-from resnet_repro.sweep.launcher import Emit, in_turn, side_by_side
+from resnet_repro.sweep.launcher import Emit, in_turn, shared, side_by_side, stop_signals
 from resnet_repro.train.recipe import (
     RECIPE_VERSION,
     ImageRecipe,
@@ -52,6 +52,7 @@ class Request:
     changes: tuple[tuple[str, str], ...] = ()
     dataset: str | None = None  # instead of the arms' own
     results: Path = LOCAL
+    cache: Path | None = None  # where checkpoints may lie; None: beside the records alone
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Planned:
     """One run of the plan.
 
     state: as `records.state` says, `done` also for a run that diverged, and `conflict` where a
-    record of another spec is in the way. It is recorded up to `iteration`.
+    record of another spec is in the way. It would go on from `iteration`.
     """
 
     run: schema.RunId
@@ -69,6 +70,7 @@ class Planned:
     iteration: int = 0
     detail: str = ""
     seconds: float | None = None  # of one device, still to train; None: nothing to judge by
+    work: float = 0.0  # still to do, in the unit of `models.cost`; 0: unknown
 
 
 def plan(request: Request, device_kind: str) -> list[Planned]:
@@ -117,7 +119,7 @@ def total_seconds(planned: Sequence[Planned]) -> float | None:
 
 def _state(run: Planned, request: Request, digest: str | None, rates: dict[str, float]) -> Planned:
     folder = run.run.folder(request.results)
-    found = run_state(run.run, folder)
+    found = run_state(run.run, folder, request.cache)
     if found.state == "broken":
         return dataclasses.replace(run, state="broken", detail=found.detail)
     if found.spec and found.spec != make_spec(run, digest or found.spec.dataset_digest):
@@ -130,10 +132,16 @@ def _state(run: Planned, request: Request, digest: str | None, rates: dict[str, 
     rate = rates.get(_kind(run.arm.network, run.arm.dataset))
     crop = run.recipe.crop if isinstance(run.recipe, ImageRecipe) else None
     work = work_per_image(run.arm.network, crop)
-    if rate is None or work is None:
+    if work is None:
         return run
-    images = left * run.recipe.batch_size + _tested(run, left)
-    return dataclasses.replace(run, seconds=rate * work * images)
+    work *= left * run.recipe.batch_size + _tested(run, left)
+    return dataclasses.replace(run, work=work, seconds=None if rate is None else rate * work)
+
+
+def longest_first(planned: Sequence[Planned]) -> list[Planned]:
+    """Runs by what is left of them, so that no long one is begun last."""
+    known = all(p.seconds is not None for p in planned)
+    return sorted(planned, key=lambda p: (p.seconds or 0.0) if known else p.work, reverse=True)
 
 
 def _tested(run: Planned, left: int) -> float:
@@ -206,8 +214,9 @@ class Settings:
     cache: Path
     results: Path
     jobs: int = 1
+    share: bool = False  # with other processes that see the results folder
     checkpoint_seconds: float = 30.0
-    wandb: str = "disabled"  # or offline, online
+    trackers: tuple[str, ...] = ()  # some of train.loggers.TRACKERS
     corrupt: Corrupt = "fail"  # image files that cannot be read
 
 
@@ -226,11 +235,12 @@ def execute(
     """Train what the plan lacks; returns how each run ended, in the plan's order.
 
     `done`, `diverged`, `kept` (finished before), `busy` (another process has it), `stopped`
-    (by SIGINT or SIGTERM, checkpoint saved) or `failed`. `say` is told of what precedes the runs.
+    (by a signal, checkpoint saved) or `failed`. `say` is told of what precedes the runs.
     Where several processes train together, each calls this with its `world`; the first one's plan
     holds.
     Raises UserError before anything is trained when the plan or the data are unusable, and when
-    a run meets one (a full disk, say); the other runs are then saved and stopped.
+    a run meets one (a full disk, say); the other runs are then saved and stopped. Where the plan is
+    shared, the run is `failed`, and the others go on.
     """
     from resnet_repro.runtime.distributed import SINGLE_PROCESS
     from resnet_repro.train.trainer import check_grad_accum
@@ -255,6 +265,7 @@ def execute(
         _clear_finished(planned, settings)
     ends = {p.run: "kept" for p in planned if p.state == "done"}
     todo = [p for p in planned if p.state != "done"]
+    todo = longest_first(todo) if settings.share else todo
     if todo:
         data = _load_all(todo, settings, say, world)
         jobs = [_job(request, p, data[p.arm.dataset], settings) for p in todo]
@@ -265,22 +276,28 @@ def execute(
                 refuse_unusable([_state(run, request, digest, {})])
 
         world.on_main_process(still_usable)
-        if settings.jobs == 1:
-            ends |= in_turn(jobs, data, emit, settings.wandb, world)
-        else:
-            ends |= side_by_side(jobs, data, emit, settings.wandb, settings.jobs)
+        with stop_signals() as stop:
+
+            def launch(jobs: list[Job]) -> dict[schema.RunId, str]:
+                rest = (data, emit, settings.trackers)
+                if settings.jobs == 1:
+                    return in_turn(jobs, *rest, world, stop, go_on=settings.share)
+                return side_by_side(jobs, *rest, settings.jobs, stop, go_on=settings.share)
+
+            ends |= shared(jobs, launch, world, stop) if settings.share else launch(jobs)
     return {p.run: ends.get(p.run, "stopped") for p in planned}
 
 
 def _clear_finished(planned: Sequence[Planned], settings: Settings) -> None:
     """What a kill between a run's last file and its end has left goes when the run is met again."""
-    from resnet_repro.train.job import checkpoints_of
+    from resnet_repro.records.state import checkpoint_folders
     from resnet_repro.train.loop import clear_finished
 
     for run in planned:
         folder = run.run.folder(settings.results)
         if run.state == "done":
-            clear_finished(folder, checkpoints_of(store.read_spec(folder), settings.cache))
+            spec = store.read_spec(folder)
+            clear_finished(folder, checkpoint_folders(folder, settings.cache, spec))
 
 
 def _load_all(
@@ -308,6 +325,7 @@ def _job(request: Request, run: Planned, data: Data, settings: Settings) -> Job:
         device=settings.device,
         command=rerun_command(request, run, settings.corrupt),
         checkpoint_seconds=settings.checkpoint_seconds,
+        shared=settings.share,
     )
 
 

@@ -57,9 +57,9 @@ def on_host(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: copies[name] for name in tensors}
 
 
-def load_newest(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
+def load_newest(say: Callable[[str], None], *folders: Path) -> Checkpoint | None:
     """The newest checkpoint that is whole; what is damaged is named through `say`."""
-    paths = _newest_first(folder)
+    paths = _newest_first(*folders)
     for path, before in zip(paths, [*paths[1:], None], strict=False):
         try:
             return _load(path)
@@ -68,14 +68,15 @@ def load_newest(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
     return None
 
 
-def clear(folder: Path) -> None:
+def clear(*folders: Path) -> None:
     """Remove the checkpoints of a finished run. Raises UserError when it cannot."""
-    for path in _newest_first(folder):
+    for path in _newest_first(*folders):
         remove(path)
 
 
-def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.checkpoint"), reverse=True)
+def _newest_first(*folders: Path) -> list[Path]:
+    found = [path for folder in folders for path in folder.glob("*.checkpoint")]
+    return sorted(found, key=lambda path: path.name, reverse=True)
 
 
 def _load(path: Path) -> Checkpoint:

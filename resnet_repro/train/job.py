@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from resnet_repro.records import schema, store
+from resnet_repro.records.state import checkpoint_folders
 from resnet_repro.runtime.device import Device
 from resnet_repro.train.recipe import Recipe
 
@@ -22,6 +23,7 @@ class Job:
     device: Device
     command: str
     checkpoint_seconds: float = 30.0
+    shared: bool = False  # checkpoints lie beside the record, for other machines to go on from
 
     @property
     def folder(self) -> Path:
@@ -30,13 +32,13 @@ class Job:
 
     @property
     def checkpoints(self) -> Path:
-        """The folder of this run's checkpoints, outside the tree."""
-        return checkpoints_of(self.spec, self.cache)
+        """The folder that this run's checkpoints are written to."""
+        return self.checkpoint_folders[0 if self.shared else 1]
 
-
-def checkpoints_of(spec: schema.Spec, cache: Path) -> Path:
-    """The folder of a run's checkpoints in a cache."""
-    return cache / "runs" / spec.hash[:32]
+    @property
+    def checkpoint_folders(self) -> tuple[Path, ...]:
+        """Both that they may lie in: beside the record, and in the cache outside the tree."""
+        return checkpoint_folders(self.folder, self.cache, self.spec)
 
 
 @dataclass

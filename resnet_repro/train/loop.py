@@ -5,19 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import os
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-
 from resnet_repro.errors import UserError
 from resnet_repro.records import provenance, schema, store
-from resnet_repro.records.files import read_text, remove
-from resnet_repro.records.state import LOCK
+from resnet_repro.records.files import remove
+from resnet_repro.records.lease import LOCK, held, is_held
 from resnet_repro.runtime.compilation import compiling
 from resnet_repro.runtime.device import computing, followed
 from resnet_repro.runtime.distributed import SINGLE_PROCESS, World
@@ -27,10 +23,6 @@ from resnet_repro.train.sources import Data
 from resnet_repro.train.trainer import Trainer
 
 SAVING = 0.01  # of the time, at most, unless checkpoints are asked for after every step
-
-
-class Busy(UserError):
-    """Another process is training this run."""
 
 
 class Stopped(Exception):
@@ -53,13 +45,20 @@ def train(job: Job, data: Data, watch: Watch, world: World = SINGLE_PROCESS) -> 
     """Train `job` to its end, from its newest checkpoint if there is one, and write its record.
 
     With several processes each calls this with the same job; the first one alone reads and
-    writes files, and all stop together. Raises Busy when another process has it, Stopped when
-    `watch.stop()` says so (a checkpoint is saved first), UserError when a record of another spec
-    is in the way or a file cannot be written.
+    writes files, and all stop together. Raises Busy when another process has it, TakenOver before
+    anything is written when another has it by now, Stopped when `watch.stop()` says so (a
+    checkpoint is saved first), UserError when a record of another spec is in the way or a file
+    cannot be written.
     """
+    checks: list[Callable[[], None]] = []  # of the first process: whether its leases are its own
+
+    def check() -> None:
+        for still in checks:
+            still()
+
     with contextlib.ExitStack() as stack:
         stack.enter_context(computing(job.device))
-        finished = world.on_main_process(lambda: _begin(job, stack))
+        finished = world.on_main_process(lambda: _begin(job, stack, checks, watch.say))
         if finished is not None:
             return finished
         earlier = world.on_main_process(lambda: store.read_execution(job.folder))
@@ -67,106 +66,95 @@ def train(job: Job, data: Data, watch: Watch, world: World = SINGLE_PROCESS) -> 
             job = dataclasses.replace(job, device=followed(job.device, earlier))
         trainer = Trainer(job.spec.network, data, job.recipe, job.spec.seed, job.device, world)
         stack.callback(trainer.source.close)
-        return _train(job, data, trainer, watch)
+        return _train(job, data, trainer, watch, check)
 
 
-@contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock; the system releases it when the process ends, however it ends.
+def clear_finished(folder: Path, checkpoints: Sequence[Path]) -> None:
+    """Remove what a process left that was killed after a run's `result.json`, if it can be done.
 
-    Where the file system has no locks, the file itself is one. It names who holds it.
+    checkpoints: beside the record, and in the cache. What a process holds is left to it.
     """
-    path = folder / LOCK
-    lock = filelock.FileLock(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=1)  # `watch` may try it for a moment
-    except filelock.Timeout:
-        raise Busy(f"another process is training this run ({_holder(path)})") from None
-    except OSError as error:
-        raise UserError(
-            f"cannot write in {folder}: {error.strerror or error}; give another folder"
-        ) from error
-    try:
-        with contextlib.suppress(OSError, UserError):  # it holds without, too
-            own = f"{os.getpid()}\n{socket.gethostname()}"
-            if not read_text(path).startswith(own):  # as a lock that is a file does
-                path.write_text(f"{own}\n")
-        yield
-    finally:
-        try:
-            with contextlib.suppress(OSError):  # else what ended the run would not be told
-                path.unlink(missing_ok=True)
-        finally:
-            lock.release()
+    places = (folder, *checkpoints)
+    left = [path for place in places for path in place.glob(".*.tmp")]
+    left += [path for place in checkpoints for path in place.glob("*.checkpoint")]
+    if any(is_held(place) for place in places) or not (left or (folder / LOCK).exists()):
+        return
+    with contextlib.suppress(UserError), contextlib.ExitStack() as stack:
+        _take(folder, checkpoints, stack, lambda text: None)
+        _clear(checkpoints)
 
 
-def _holder(path: Path) -> str:
-    """Who holds a lock, as its file says, and what to do if that cannot be looked up here."""
-    try:
-        process, host, *_ = [*read_text(path, limit=1024).split("\n"), "", ""]
-    except UserError:
-        process, host = "", ""
-    if not process.isdecimal() or not host:
-        return str(path)
-    away = "" if host.startswith(socket.gethostname()) else "; if that one is gone, remove the file"
-    return f"process {process} on {host}, says {path}{away}"
+def _take(
+    folder: Path,
+    checkpoints: Sequence[Path],
+    stack: contextlib.ExitStack,
+    say: Callable[[str], None],
+) -> list[Callable[[], None]]:
+    """Hold the leases of a run's folders until `stack` ends; unfinished files in them are removed.
 
-
-def clear_finished(folder: Path, checkpoints: Path) -> None:
-    """Remove what a process left that was killed after a run's `result.json`, if it can be done."""
-    if any([*folder.glob(f"{LOCK}*"), *folder.glob(".*.tmp"), *checkpoints.glob("*")]):
-        with contextlib.suppress(UserError), contextlib.ExitStack() as stack:
-            _take(folder, checkpoints, stack)
-            checkpoint.clear(checkpoints)
-
-
-def _take(folder: Path, checkpoints: Path, stack: contextlib.ExitStack) -> None:
-    """Hold the locks of a run's folders until `stack` ends; unfinished files in them are removed.
-
-    They are of a process that was killed while it wrote.
+    They are of a process that was killed while it wrote. Returns what asks for each lease.
     """
-    for place in (folder, checkpoints):
-        stack.enter_context(_only_one(place))
-    for left in (*folder.glob(".*.tmp"), *checkpoints.glob(".*.tmp")):
+    inside, cached = checkpoints
+    checks = [stack.enter_context(held(place, say)) for place in (folder, cached)]
+    for left in (path for place in (folder, inside, cached) for path in place.glob(".*.tmp")):
         remove(left)
+    return checks
 
 
-def _begin(job: Job, stack: contextlib.ExitStack) -> schema.Result | None:
-    """Take hold of the run's folders until `stack` ends.
+def _begin(
+    job: Job,
+    stack: contextlib.ExitStack,
+    checks: list[Callable[[], None]],
+    say: Callable[[str], None],
+) -> schema.Result | None:
+    """Take hold of the run's folders until `stack` ends; `checks` gets what asks for each lease.
 
     Returns its result if another process has finished it since it was planned.
     """
-    _take(job.folder, job.checkpoints, stack)
+    checks += _take(job.folder, job.checkpoint_folders, stack, say)
     if (job.folder / "spec.json").exists() and store.read_spec(job.folder) != job.spec:
         raise UserError(
             f"{job.folder} holds a run of another spec: move it away or give another --results-dir"
         )
     if not store.is_done(job.folder):
         return None
-    checkpoint.clear(job.checkpoints)
+    _clear(job.checkpoint_folders)
     return store.read_record(job.run, job.folder).result
 
 
-def _train(job: Job, data: Data, trainer: Trainer, watch: Watch) -> schema.Result:
+def _clear(checkpoints: Sequence[Path]) -> None:
+    checkpoint.clear(*checkpoints)
+    with contextlib.suppress(OSError):  # there is none, or something else is in it
+        checkpoints[0].rmdir()
+
+
+def _train(
+    job: Job, data: Data, trainer: Trainer, watch: Watch, check: Callable[[], None]
+) -> schema.Result:
     first = trainer.world.first
     progress = _resume(job, trainer, watch)
     execution = recorder.execution(job, progress, trainer, data)
+    trainer.world.on_main_process(check)
     if first:
         store.write_spec(job.folder, job.run, job.spec)
         store.write_execution(job.folder, execution)
     watch.begin(execution)
     watch.step(progress.iteration)
-    status = _steps(job, trainer, progress, watch)
-    result = recorder.finish(job, trainer, data, progress, execution, status, watch.say)
+    status = _steps(job, trainer, progress, watch, check)
+    result = recorder.finish(job, trainer, data, progress, execution, status, watch.say, check)
     if first:
-        checkpoint.clear(job.checkpoints)
+        _clear(job.checkpoint_folders)
     watch.end(result)
     return result
 
 
-def _steps(job: Job, trainer: Trainer, progress: Progress, watch: Watch) -> schema.Status:
-    """Train to the end or to a loss that is not finite; returns the status."""
+def _steps(
+    job: Job, trainer: Trainer, progress: Progress, watch: Watch, check: Callable[[], None]
+) -> schema.Status:
+    """Train to the end or to a loss that is not finite; returns the status.
+
+    check: called by the first process before each write; raises TakenOver.
+    """
     recipe = job.recipe
     saved = clock = time.monotonic()
     apart = job.checkpoint_seconds
@@ -185,7 +173,7 @@ def _steps(job: Job, trainer: Trainer, progress: Progress, watch: Watch) -> sche
         if row_due:
             loss, error = _interval(job, trainer, progress, clock)
             with _compiling(job, trainer, watch, first=not tested):
-                row = _measure(job, trainer, progress, loss, error)
+                row = _measure(job, trainer, progress, (loss, error), check)
             tested = True
             watch.row(row)
             clock = time.monotonic()
@@ -198,7 +186,7 @@ def _steps(job: Job, trainer: Trainer, progress: Progress, watch: Watch) -> sche
             trainer.wait()  # else the steps that are still queued would count as saving
             now = time.monotonic()
             progress.seconds += now - clock
-            _save(job, trainer, progress)
+            _save(job, trainer, progress, check)
             saved = clock = time.monotonic()
             if apart:  # 0: after every step
                 apart = max(job.checkpoint_seconds, (saved - now) / SAVING)
@@ -247,26 +235,35 @@ def _note_norms(trainer: Trainer, progress: Progress, weights: dict[str, float])
 
 
 def _measure(
-    job: Job, trainer: Trainer, progress: Progress, loss: float, error: float
+    job: Job,
+    trainer: Trainer,
+    progress: Progress,
+    training: tuple[float, float],
+    check: Callable[[], None],
 ) -> store.Row:
-    """Test the network, note the row, and write the record's tables."""
+    """Test the network, note the row, and write the record's tables.
+
+    training: loss and error of the interval that ends here.
+    """
     tested = trainer.test()
     row: store.Row = {
         "iteration": progress.iteration,
         "lr": trainer.rate(progress.iteration),
-        "train_loss": loss,
-        "train_error": error,
+        "train_loss": training[0],
+        "train_error": training[1],
         "test_loss": tested.loss,
         "test_error": tested.error,
         "test_error_moving": tested.error_moving,
     }
     progress.metrics.append(row)
+    trainer.world.on_main_process(check)
     if trainer.world.first:
         recorder.write_tables(job, progress)
     return row
 
 
-def _save(job: Job, trainer: Trainer, progress: Progress) -> None:
+def _save(job: Job, trainer: Trainer, progress: Progress, check: Callable[[], None]) -> None:
+    trainer.world.on_main_process(check)
     if not trainer.world.first:
         return
     tensors, plain = trainer.state()
@@ -282,7 +279,7 @@ def _save(job: Job, trainer: Trainer, progress: Progress) -> None:
 def _resume(job: Job, trainer: Trainer, watch: Watch) -> Progress:
     """Go on from the newest whole checkpoint, or start."""
     found = trainer.world.on_main_process(
-        lambda: checkpoint.load_newest(job.checkpoints, watch.say)
+        lambda: checkpoint.load_newest(watch.say, *job.checkpoint_folders)
     )
     if found is None:
         if trainer.world.first and (job.folder / "metrics.csv").exists():

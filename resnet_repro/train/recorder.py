@@ -85,9 +85,11 @@ def finish(
     execution: schema.Execution,
     status: schema.Status,
     say: Callable[[str], None],
+    check: Callable[[], None],
 ) -> schema.Result:
     """Measure what is measured once, and write the record's last files.
 
+    check: called before files are written; raises TakenOver when the run is another process's.
     Every process that takes part must call it; the first one writes.
     """
     trainer.adopt_averages()
@@ -95,6 +97,7 @@ def finish(
     with uncompiled(job.device):
         responses = layer_responses(trainer.model, trainer.source, trainer.world.sum)
     rounded = None
+    trainer.world.on_main_process(check)
     if status == "done" and _keeps_weights(job):
         rounded = _round_weights(job, trainer)
     last = progress.metrics[-1]
@@ -118,6 +121,7 @@ def finish(
     )
 
     def write() -> schema.Result:
+        check()
         layers = [
             {"layer": i, "name": name, "std": std} for i, (name, std) in enumerate(responses, 1)
         ]
@@ -126,6 +130,7 @@ def finish(
             data.statistics.save(job.folder / "statistics.safetensors")
             if math.isfinite(last["test_loss"]):
                 _ten_crop(job, trainer, data, say)
+            check()  # ten crops of each image take long
         ended = msgspec.structs.replace(execution, ended=provenance.utc_now())
         store.write_execution(job.folder, ended)
         whole = msgspec.structs.replace(result, files=_digests(job.folder, data))

@@ -146,7 +146,7 @@ def test_a_pickle_with_the_right_checksum_is_not_executed_either(tmp_path: Path)
     payload = pickle.dumps(Bomb(str(tmp_path / "boom")))
     forged = files_digest(payload).encode() + b"\n" + payload
     (tmp_path / "00000003.checkpoint").write_bytes(forged)
-    assert checkpoint.load_newest(tmp_path, lambda text: None) is None
+    assert checkpoint.load_newest(lambda text: None, tmp_path) is None
     assert not (tmp_path / "boom").exists()
 
 
@@ -363,7 +363,7 @@ def test_no_corruption_of_a_checkpoint_is_loaded(
     (path,) = folder.glob("*.checkpoint")
     before = path.read_bytes()
     corrupt(path, *corruption)
-    found = checkpoint.load_newest(folder, lambda text: None)
+    found = checkpoint.load_newest(lambda text: None, folder)
     if path.read_bytes() == before:
         assert found is not None
         assert torch.equal(found.tensors["weight"], whole.tensors["weight"])

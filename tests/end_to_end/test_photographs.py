@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from resnet_repro.cli import main
-from resnet_repro.data.imagefolder.decode import decoder
+from resnet_repro.data.image_file import decoder
 from resnet_repro.records.schema import Execution
 from resnet_repro.runtime.distributed import SINGLE_PROCESS
 from resnet_repro.sweep.launcher import Event, in_turn
@@ -76,7 +76,7 @@ def test_a_run_that_goes_on_with_another_decoder_says_so(monkeypatch: pytest.Mon
     monkeypatch.setattr("resnet_repro.train.loop.train", train)
     job = cast(Job, SimpleNamespace(run="a/b", spec=SimpleNamespace(dataset="x")))
     said: list[Event] = []
-    in_turn([job], {"x": cast(Any, None)}, said.append, "disabled", SINGLE_PROCESS)
+    in_turn([job], {"x": cast(Any, None)}, said.append, (), SINGLE_PROCESS, lambda: False)
     assert [event.value for event in said if event.kind == "say"] == [
         "a/b: images are read by pillow 2, until iteration 5 it was pillow 1"
     ]

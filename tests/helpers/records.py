@@ -13,6 +13,7 @@ from resnet_repro.models.parameters import expected_parameters
 from resnet_repro.paths import RECORDED
 from resnet_repro.records import schema, store
 from resnet_repro.records.evaluations import Evaluation, write_ensemble, write_evaluation
+from resnet_repro.records.lease import LOCK
 
 LENGTHS = {"paper": 64_000, "quarter": 16_000, "short": 8_000, "demo": 674}
 IMAGE_LENGTHS = {"paper": 600_000, "short": 75_000, "imagenette": 500}
@@ -51,6 +52,14 @@ class Fake:
     @property
     def run(self) -> schema.RunId:
         return schema.RunId(self.dataset, self.arm, self.protocol, self.seed)
+
+
+def lease_elsewhere(folder: Path) -> Path:
+    """A lease that a process of another machine has on a run's folder; its heart beats now."""
+    path = folder / LOCK
+    lines = ["filelock/2", "pid=1", "host=elsewhere", "mode=lease", "token=1", "duration=60.0"]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
 
 
 def write(results: Path, *fakes: Fake) -> None:

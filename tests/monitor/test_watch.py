@@ -21,7 +21,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-import filelock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +50,7 @@ from resnet_repro.records import schema, store
 from resnet_repro.sweep import plan
 from resnet_repro.sweep.launcher import Event
 from tests.conftest import REPO, environment
-from tests.helpers.records import Fake, write
+from tests.helpers.records import Fake, lease_elsewhere, write
 
 BRAILLE = re.compile("[\u2801-\u28ff]")
 RUN = Fake("resnet20", 12.0, 10.0, protocol="short", rows=32)
@@ -62,7 +61,7 @@ def under_way(results: Path, fake: Fake = RUN, rows: int = 20) -> Path:
     write(results, fake)
     folder = fake.run.folder(results)
     (folder / "result.json").unlink()
-    (folder / ".lock").touch()
+    lease_elsewhere(folder)
     for name, columns in (("metrics.csv", schema.METRICS), ("timing.csv", schema.TIMING)):
         store.write_table(folder / name, columns, table(folder / name, columns)[:rows])
     return folder
@@ -183,33 +182,25 @@ def test_a_process_that_says_nothing_for_long_trains_its_run_still(
     tmp_path: Path, rows: int
 ) -> None:
     folder = under_way(tmp_path, rows=rows)
-    with filelock.FileLock(folder / ".lock"):
-        unheard(folder)
-        assert look(folder).waiting == (not rows)
-        assert find(None, tmp_path) == folder
-    assert look(folder).state == "partial"
+    unheard(folder)
+    lease_elsewhere(folder)
+    assert look(folder).waiting == (not rows)
+    assert find(None, tmp_path) == folder
 
 
-def test_a_look_leaves_the_lock_to_a_process_that_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is not tried while anything is fresh, and free again after it was tried."""
+def test_a_look_leaves_the_lease_as_it_is(tmp_path: Path) -> None:
     folder = under_way(tmp_path)
     unheard(folder)
+    lease = folder / ".lock"
+    before = lease.read_bytes(), lease.stat()
     assert look(folder).state == "partial"
-    with filelock.FileLock(folder / ".lock", timeout=0):
-        pass
-    monkeypatch.setattr(fcntl, "flock", None)  # to call it is an error
-    for name in (".lock", "spec.json", "metrics.csv"):
-        unheard(folder)
-        os.utime(folder / name)
-        assert look(folder).state == "under way"
+    assert (lease.read_bytes(), lease.stat().st_mtime_ns) == (before[0], before[1].st_mtime_ns)
 
 
 def test_a_run_that_was_taken_up_again_is_not_silent(tmp_path: Path) -> None:
     folder = under_way(tmp_path)
     unheard(folder)
-    (folder / ".lock").touch()
+    (folder / "execution.json").touch()
     seen = look(folder)
     assert seen.silent(time.time()) is None
     left = seen.left(seen.heard)
@@ -443,14 +434,16 @@ def test_where_no_terminal_is_each_row_is_one_line(tmp_path: Path) -> None:
 def test_where_no_row_comes_a_line_says_so_now_and_then(tmp_path: Path) -> None:
     folder = under_way(tmp_path, rows=0)
     console = plain_console()
-    with filelock.FileLock(folder / ".lock"), WatchDisplay(console) as display:
+    with WatchDisplay(console) as display:
         for seconds in (0, 1, 59, 61, 62, 121, 123, 124, 7_200):
             unheard(folder, seconds)
+            lease_elsewhere(folder)
             display.show(look(folder))
         rows = [{"iteration": 250, **dict.fromkeys(schema.METRICS[1:], 1.0)}]
         store.write_table(folder / "metrics.csv", schema.METRICS, rows)
         display.show(look(folder))
         unheard(folder, 90)
+        lease_elsewhere(folder)
         display.show(look(folder))
         display.show(look(folder), 300)  # it steps
     lines = printed(console).splitlines()

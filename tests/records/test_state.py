@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import filelock
 import pytest
 
 from resnet_repro.monitor.snapshot import look
 from resnet_repro.paper import artifacts
-from resnet_repro.records.state import LOCK, QUIET, run_state
+from resnet_repro.records.lease import LOCK, SILENT, held
+from resnet_repro.records.state import run_state
 from resnet_repro.sweep import plan, status
-from tests.helpers.records import Fake, write
+from tests.conftest import silent
+from tests.helpers.records import Fake, lease_elsewhere, write
 
 FAKE = Fake("resnet20", 12.0, 10.0, protocol="quarter", rows=4)
 
@@ -119,18 +119,16 @@ def test_a_run_under_way_is_one_to_all(tmp_path: Path) -> None:
     write(tmp_path, FAKE)
     folder = FAKE.run.folder(tmp_path)
     half(folder)
-    with filelock.FileLock(folder / LOCK):
+    with held(folder, silent):
         assert run_state(FAKE.run, folder).state == "under way"
         assert look(folder).state == "under way"
         assert status.status(tmp_path)["runs"][0]["state"] == "under way"
-    (folder / LOCK).touch()
-    # Who looks again and again does not try the lock while the run was heard lately.
-    assert run_state(FAKE.run, folder, QUIET).state == "under way"
     assert run_state(FAKE.run, folder).state == "partial"
-    then = time.time() - 2 * QUIET
-    for path in folder.iterdir():
-        os.utime(path, (then, then))
-    assert run_state(FAKE.run, folder, QUIET).state == "partial"
+    lease = lease_elsewhere(folder)
+    assert run_state(FAKE.run, folder).state == "under way"
+    then = lease.stat().st_mtime - SILENT - 1
+    os.utime(lease, (then, then))
+    assert run_state(FAKE.run, folder).state == "partial"
 
 
 @pytest.mark.timeout(60)

@@ -11,7 +11,7 @@ import pytest
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.runtime.distributed import World
 from resnet_repro.sweep import launcher
-from resnet_repro.sweep.launcher import Event, in_turn, side_by_side
+from resnet_repro.sweep.launcher import Event, in_turn, side_by_side, stop_signals
 from tests.helpers.stuck_job import stuck
 from tests.helpers.training_jobs import smoke_job
 
@@ -29,7 +29,8 @@ def test_a_process_that_does_not_leave_is_killed_after_a_while(
         os.kill(os.getpid(), signal.SIGTERM)
 
     job = smoke_job(tmp_path, digits, "resnet20-w8")
-    ends = side_by_side([job], {"digits": digits}, emit, "disabled", 2)
+    with stop_signals() as asked:
+        ends = side_by_side([job], {"digits": digits}, emit, (), 2, asked)
     assert (said, ends) == (["asleep"], {job.run: "stopped"})
 
 
@@ -47,7 +48,7 @@ def test_a_process_whose_starter_is_gone_saves_and_leaves(
             monkeypatch.setattr(os, "getppid", lambda: 1)
 
     job = smoke_job(tmp_path, digits, "resnet20-w8")
-    ends = in_turn([job, job], {"digits": digits}, emit, "disabled", world)
+    ends = in_turn([job, job], {"digits": digits}, emit, (), world, lambda: False)
     assert ends == {job.run: "stopped"}
     assert said == [f"{job.run}: stopped and saved at iteration 3"]
     assert not World().orphaned

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import time
 from pathlib import Path
 
-import filelock
 import pytest
 
 from resnet_repro.cli import main
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.records import files
 from resnet_repro.records.files import write_atomic
+from resnet_repro.records.lease import Busy, held
 from resnet_repro.train import checkpoint
-from resnet_repro.train.loop import Busy, Stopped, Watch, clear_finished, train
+from resnet_repro.train.loop import Stopped, Watch, clear_finished, train
 from tests.helpers.training_jobs import smoke_job
 
 ARM = "resnet20-w8"
@@ -41,6 +40,7 @@ def test_what_a_kill_after_the_last_file_left_is_cleared_when_the_run_is_kept(
     shutil.copytree(kept, job.checkpoints, dirs_exist_ok=True)
     for folder in (job.folder, job.checkpoints):
         (folder / ".lock").write_text("")
+        os.utime(folder / ".lock", (1, 1))
         (folder / ".result.json.0.tmp").write_text("{")
     words = ["run", "demo", "--arms", ARM, "--protocol", "smoke", "--device", "cpu"]
     words += ["--results-dir", str(job.results), "--cache-dir", str(job.cache)]
@@ -53,39 +53,31 @@ def test_what_a_kill_after_the_last_file_left_is_cleared_when_the_run_is_kept(
 def test_what_another_process_holds_is_left_to_it(tmp_path: Path, digits: Dataset) -> None:
     job = smoke_job(tmp_path, digits, ARM)
     (path,) = begun(tmp_path, digits)
-    with filelock.FileLock(job.folder / ".lock"):
-        clear_finished(job.folder, job.checkpoints)
+    with held(job.folder, print):
+        clear_finished(job.folder, job.checkpoint_folders)
     assert path.exists()
-    clear_finished(job.folder, job.checkpoints)
+    clear_finished(job.folder, job.checkpoint_folders)
     assert not path.exists()
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
-def test_a_lock_names_host_process_and_file(
-    tmp_path: Path, digits: Dataset, elsewhere: bool
-) -> None:
+def test_a_lease_names_host_process_and_file(tmp_path: Path, digits: Dataset) -> None:
     job = smoke_job(tmp_path, digits, ARM)
-    path = job.folder / ".lock"
-    path.parent.mkdir(parents=True)
-    host = "node-7" if elsewhere else socket.gethostname()
-    with filelock.FileLock(path):
-        path.write_text(f"4711\n{host}\n")
-        with pytest.raises(Busy) as caught:
-            train(job, digits, Watch())
+    with held(job.folder, print), pytest.raises(Busy) as caught:
+        train(job, digits, Watch())
     told = str(caught.value)
-    assert f"another process is training this run (process 4711 on {host}, says {path}" in told
-    assert ("remove the file" in told) == elsewhere
+    assert f"another process is training this run (process {os.getpid()} on " in told
+    assert str(job.folder / ".lock") in told
 
 
-def test_a_run_writes_into_its_lock_who_trains_it(tmp_path: Path, digits: Dataset) -> None:
+def test_a_run_leaves_no_lease(tmp_path: Path, digits: Dataset) -> None:
     job = smoke_job(tmp_path, digits, ARM)
     seen = []
     train(
         job,
         digits,
-        Watch(begin=lambda _: seen.append((job.folder / ".lock").read_text())),
+        Watch(begin=lambda _: seen.append((job.folder / ".lock").exists())),
     )
-    assert seen == [f"{os.getpid()}\n{socket.gethostname()}\n"]
+    assert seen == [True]
     assert not (job.folder / ".lock").exists()
 
 
@@ -105,5 +97,5 @@ def test_a_finished_run_leaves_no_checkpoint(tmp_path: Path, digits: Dataset) ->
     begun(tmp_path, digits)
     job = smoke_job(tmp_path, digits, ARM)
     train(job, digits, Watch())
-    assert checkpoint.load_newest(job.checkpoints, lambda text: None) is None
+    assert checkpoint.load_newest(lambda text: None, job.checkpoints) is None
     assert list(job.checkpoints.iterdir()) == []

@@ -1,10 +1,12 @@
-"""The mirror in Weights & Biases: what it is sent, that it goes on, and that it is optional."""
+"""The mirrors in trackers: what they are sent, that they go on, and that they are optional."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 from resnet_repro.cli import main
 from resnet_repro.data.dataset import Dataset
+from resnet_repro.train.job import Job
 from resnet_repro.train.loggers import mirrored, run_id
 from resnet_repro.train.loop import Stopped, Watch, train
 from tests.conftest import REPO, environment
@@ -29,6 +32,7 @@ class FakeRun:
         self.exit_code: int | None = None
         self.config = SimpleNamespace(update=self._configure)
         self.configured = dict(arguments["config"])
+        self.dir = str(Path(arguments["dir"]) / "offline-run-1" / "files")
 
     def _configure(self, values: dict[str, Any], allow_val_change: bool = False) -> None:
         assert allow_val_change  # wandb refuses a changed value of a resumed run otherwise
@@ -66,12 +70,18 @@ def test_a_resumed_run_continues_the_same_wandb_run(
 ) -> None:
     job = smoke_job(tmp_path, digits, "resnet8-w4")
     steps: list[int] = []
-    first = Watch(step=steps.append, stop=lambda: steps[-1] >= 6)
-    with pytest.raises(Stopped), mirrored(first, job, "offline") as watch:
+    said: list[str] = []
+    first = Watch(step=steps.append, stop=lambda: steps[-1] >= 6, say=said.append)
+    with pytest.raises(Stopped), mirrored(first, job, ("wandb",)) as watch:
         train(job, digits, watch)
-    with mirrored(Watch(), job, "offline") as watch:
+    with mirrored(Watch(say=said.append), job, ("wandb",)) as watch:
         result = train(job, digits, watch)
 
+    folder = tmp_path / "cache" / "wandb" / "offline-run-1"
+    assert [text for text in said if "upload" in text] == [
+        f"{job.run}: wandb in {folder}; upload it with: wandb sync {more}{folder}"
+        for more in ("", "--append ")
+    ]
     one, two = runs
     assert one.arguments["id"] == two.arguments["id"] == run_id(job)
     assert two.arguments["resume"] == "allow"
@@ -92,16 +102,92 @@ def test_other_runs_get_other_ids(tmp_path: Path, digits: Dataset) -> None:
     assert len({run_id(job) for job in jobs}) == 2
 
 
-def test_without_wandb_asking_for_it_gets_one_line_and_all_else_works(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("wandb", "wandb"), ("trackio", "trackio"), ("tensorboard", "torch.utils.tensorboard")],
+)
+def test_without_a_tracker_asking_for_it_gets_one_line_and_all_else_works(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    name: str,
+    module: str,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "wandb", None)
+    monkeypatch.setitem(sys.modules, module, None)
     words = ["run", "demo", "--arms", "resnet20-w8", "--protocol", "smoke", "--device", "cpu"]
     words += ["--results-dir", str(tmp_path / "results"), "--cache-dir", str(tmp_path / "cache")]
-    assert main([*words, "--wandb", "offline"]) == 2
-    assert capsys.readouterr().err == "error: --wandb needs the package wandb: pip install wandb\n"
+    assert main([*words, "--track", name]) == 2
+    assert capsys.readouterr().err == (
+        f"error: the tracker {name} needs the package {name}: pip install {name}\n"
+    )
     assert not (tmp_path / "results").exists()
-    assert main(words) == 0
+
+
+def test_a_tracker_there_is_not_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "demo", "--track", "mlflow", "--device", "cpu"]) == 2
+    assert "wandb, wandb-online, tensorboard, trackio" in capsys.readouterr().err
+
+
+def in_two_sittings(tmp_path: Path, digits: Dataset, name: str) -> tuple[Job, list[str]]:
+    """A run that was stopped and resumed, and what was said of where it is mirrored."""
+    job = smoke_job(tmp_path, digits, "resnet8-w4", row_every=3)
+    steps: list[int] = []
+    said: list[str] = []
+    first = Watch(step=steps.append, stop=lambda: steps[-1] >= 7, say=said.append)
+    with pytest.raises(Stopped), mirrored(first, job, (name,)) as watch:
+        train(job, digits, watch)
+    with mirrored(Watch(say=said.append), job, (name,)) as watch:
+        train(job, digits, watch)
+    return job, [text for text in said if f": {name} " in text]
+
+
+def test_a_resumed_run_goes_on_in_the_same_tensorboard_run(tmp_path: Path, digits: Dataset) -> None:
+    if importlib.util.find_spec("tensorboard") is None:
+        pytest.skip("tensorboard is not installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the packages that it imports
+        job, said = in_two_sittings(tmp_path, digits, "tensorboard")
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        folder = tmp_path / "cache" / "tensorboard"
+        assert [path.name for path in folder.iterdir()] == [run_id(job)]
+        events = EventAccumulator(str(folder / run_id(job))).Reload()
+    assert f"tensorboard --logdir {folder}" in said[0]
+    rows = read_rows(job.folder / "metrics.csv")
+    found = {point.step: point.value for point in events.Scalars("test_error")}
+    assert found == pytest.approx({int(r["iteration"]): float(r["test_error"]) for r in rows})
+    assert events.Scalars("final/test_error")
+
+
+TRACKIO = """
+import json, sys
+from pathlib import Path
+from resnet_repro.data import load
+from tests.train.test_loggers import in_two_sittings
+job, said = in_two_sittings(Path(sys.argv[1]), load("digits"), "trackio")
+import trackio
+run = trackio.Api().runs("resnet-repro")
+print(json.dumps({"runs": [r.name for r in run], "said": said}))
+"""
+
+
+@pytest.mark.slow
+def test_a_resumed_run_goes_on_in_the_same_trackio_run(tmp_path: Path, digits: Dataset) -> None:
+    if importlib.util.find_spec("trackio") is None:
+        pytest.skip("trackio is not installed")
+    done = subprocess.run(
+        [sys.executable, "-c", TRACKIO, str(tmp_path)],
+        cwd=REPO,
+        env=environment(TRACKIO_DIR=str(tmp_path / "trackio")),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["runs"] == [run_id(smoke_job(tmp_path, digits, "resnet8-w4", row_every=3))]
+    assert all("trackio sync --project resnet-repro" in text for text in found["said"])
 
 
 def test_wandb_is_not_imported_unless_asked_for(tmp_path: Path) -> None:
@@ -120,7 +206,7 @@ def test_a_real_offline_run_is_written_below_the_cache(tmp_path: Path) -> None:
     words = ["run", "demo", "--arms", "resnet20-w8", "--protocol", "smoke", "--device", "cpu"]
     words += ["--results-dir", str(tmp_path / "results"), "--cache-dir", str(tmp_path / "cache")]
     done = subprocess.run(
-        [sys.executable, "-m", "resnet_repro", *words, "--wandb", "offline"],
+        [sys.executable, "-m", "resnet_repro", *words, "--track", "wandb"],
         cwd=tmp_path,
         env=environment(WANDB_SILENT="true"),
         capture_output=True,

@@ -26,10 +26,11 @@ from resnet_repro.evaluate.layer_responses import layer_responses, response_laye
 from resnet_repro.evaluate.single_view import averaged_statistics, single_view_error
 from resnet_repro.models import build
 from resnet_repro.records import store
+from resnet_repro.records.lease import Busy
 from resnet_repro.records.verify import problems
 from resnet_repro.runtime.device import choose, computing
 from resnet_repro.train.job import Job
-from resnet_repro.train.loop import Busy, Stopped, Watch, train
+from resnet_repro.train.loop import Stopped, Watch, train
 from resnet_repro.train.optimizer import make_optimizer
 from resnet_repro.train.recipe import PROTOCOLS, Recipe
 from resnet_repro.train.trainer import Trainer
