@@ -92,7 +92,7 @@ def plan(request: Request, device_kind: str) -> list[Planned]:
     arms = [artifact.arm(name) for name in request.arms] or list(artifact.arms)
     if request.dataset is not None:
         arms = [dataclasses.replace(arm, dataset=request.dataset) for arm in arms]
-    rates = _measured_rates([request.results, RECORDED], device_kind)
+    rates = measured_rates([request.results, RECORDED], device_kind)
     planned = []
     for seed in dict.fromkeys(request.seeds):
         for arm in dict.fromkeys(arms):
@@ -129,7 +129,7 @@ def _state(run: Planned, request: Request, digest: str | None, rates: dict[str, 
         return dataclasses.replace(run, state="done", iteration=found.iteration, seconds=0.0)
     run = dataclasses.replace(run, state=found.state, iteration=found.iteration)
     left = run.recipe.iterations - found.iteration
-    rate = rates.get(_kind(run.arm.network, run.arm.dataset))
+    rate = rates.get(kind_of(run.arm.network, run.arm.dataset))
     crop = run.recipe.crop if isinstance(run.recipe, ImageRecipe) else None
     work = work_per_image(run.arm.network, crop)
     if work is None:
@@ -169,12 +169,12 @@ def make_spec(run: Planned, digest: str) -> schema.Spec:
     )
 
 
-def _kind(network: str, dataset: str) -> str:
+def kind_of(network: str, dataset: str) -> str:
     """Whose measured pace tells something of such a run's."""
     return dataset if isinstance(parse(network), CifarName) else "photographs"
 
 
-def _measured_rates(folders: list[Path], device_kind: str) -> dict[str, float]:
+def measured_rates(folders: list[Path], device_kind: str) -> dict[str, float]:
     """Seconds of one device per unit of work, by kind, from the finished runs on such devices."""
     seen: dict[str, list[float]] = {}
     for folder in dict.fromkeys(folders):
@@ -189,7 +189,7 @@ def _measured_rates(folders: list[Path], device_kind: str) -> dict[str, float]:
             except (UserError, ValueError):
                 continue  # `verify` names it; an estimate does without
             if record.execution.device == device_kind and seconds:
-                kind = _kind(record.spec.network, record.spec.dataset)
+                kind = kind_of(record.spec.network, record.spec.dataset)
                 seen.setdefault(kind, []).append(record.execution.world_size * seconds)
     return {kind: statistics.median(found) for kind, found in seen.items()}
 

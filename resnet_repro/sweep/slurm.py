@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -47,10 +48,9 @@ class Submitted:
 def require_submitit() -> ModuleType:
     """The submitit package. Raises UserError when it is not installed."""
     try:
-        import submitit
+        return import_module("submitit")
     except ImportError:
         raise UserError("--submit slurm needs the package submitit: pip install submitit") from None
-    return submitit
 
 
 def submit(commands: dict[RunId, list[str]], results: Path, wanted: Wanted) -> list[Submitted]:
