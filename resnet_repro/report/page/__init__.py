@@ -61,6 +61,10 @@ class Section:
     joint: str  # the table's joint test in words; empty without one
 
 
+MOST_SECTIONS = 120  # runs, each some 20 kB with its rows
+LARGEST_DRAWING = 250_000  # bytes of a figure that stays a drawing; a picture of it has fewer
+
+
 def write_page(
     path: Path, tables: Sequence[tuple[Table, Path]], summary: Summary, frames: Frames
 ) -> None:
@@ -73,8 +77,10 @@ def write_page(
     rows = [
         run for dataset, arm in sorted(arms, key=_by_depth) for run in frames.runs_of(dataset, arm)
     ]
-    ids = {run.id for run in rows}
-    data = read_data(frames, rows, [run_anchor(run.id) for run in rows])
+    # Every seed is in the charts' means; the first ones' runs have a section of their own.
+    detailed = sorted(rows, key=lambda run: run.id.seed)[:MOST_SECTIONS]
+    ids = {run.id for run in detailed}
+    data = read_data(frames, rows, [run_anchor(run.id) for run in rows], ids)
     anchors = sections.Anchors()
     shown = [
         Section(
@@ -84,7 +90,7 @@ def write_page(
             sections.claims_grid(table, anchors),
             artifact_charts(table, frames, data),
             table.notes,
-            _data_uri(svg.read_bytes()),
+            _still(svg),
             joint_text(table.joint),
         )
         for table, svg in tables
@@ -95,6 +101,7 @@ def write_page(
             run_charts(run_anchor(run.id), run, data),
         )
         for run in rows
+        if run.id in ids
     ]
     charts = [c for s in shown for c in s.charts] + [c for _, found in runs for c in found]
     values = {
@@ -115,6 +122,8 @@ def write_page(
             summary=summary,
             not_attempted=not_attempted(),
             runs=runs,
+            untold=len(rows) - len(runs),
+            places=[data.index(run) for run in rows if run.id in ids],
             networks=_networks(),
             data=Markup(script_json(values)),
             scripts=[Markup(script) for script in scripts],
@@ -216,5 +225,9 @@ def _library(script: str) -> str:
     return script.partition("(v")[2].partition(")")[0]
 
 
-def _data_uri(svg: bytes) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+def _still(drawing: Path) -> str:
+    """A figure as a link that holds it: the drawing, or where that is large the picture beside."""
+    picture = drawing.with_suffix(".png")
+    if drawing.stat().st_size > LARGEST_DRAWING and picture.exists():
+        return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
+    return "data:image/svg+xml;base64," + base64.b64encode(drawing.read_bytes()).decode()

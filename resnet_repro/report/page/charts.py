@@ -172,11 +172,14 @@ def _gradients(
     ]
     for j, arm in enumerate(arms[: len(dashes)]):
         for protocol, runs in _protocols(frames, arm).items():
+            having = [data.index(r) for r in runs if data.runs[data.index(r)]["gradients"]]
+            if not having:
+                continue
             chart["lines"] += [
                 {
                     "tags": [i, j],
                     "protocol": protocol,
-                    "runs": [data.index(r) for r in runs],
+                    "runs": having,
                     "of": f"gradients.{stage}",
                     "mean": "log",
                 }

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from resnet_repro.records.schema import RunId
 from resnet_repro.report.load.frames import LABELS, Frames, Run
 
 LONG_TABLES = ("metrics", "gradients", "layers")
+ERRORS = ("iteration", "train_error", "test_error")
+MOST_ROWS = 500  # of a curve: a chart is about as many pixels wide
+MOST_NUMBERS = 500_000  # on the page, seven bytes each
+_COLUMNS = 20  # of a run with all its columns
 
 
 @dataclass
@@ -45,16 +50,25 @@ class ChartData:
         return key
 
 
-def read_data(frames: Frames, runs: Sequence[Run], anchors: Sequence[str]) -> ChartData:
-    """The tables of these runs; anchors: of their sections."""
+def read_data(
+    frames: Frames, runs: Sequence[Run], anchors: Sequence[str], detailed: Collection[RunId]
+) -> ChartData:
+    """The tables of these runs; anchors: of their sections.
+
+    detailed: runs with all their columns; of the others there are the errors. Rows are thinned so
+    that the numbers of all runs stay below MOST_NUMBERS, and to what a screen shows.
+    """
+    most = _most_rows(len(detailed), len(runs) - len(detailed))
     parts: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {}
     for name in LONG_TABLES:
         frame = getattr(frames, name)
         columns = [c for c in frame.columns if c not in LABELS]
-        parts[name] = {
-            key: {column: _numbers(rows[column]) for column in columns}
-            for key, rows in frame.groupby(list(LABELS), sort=False)
-        }
+        parts[name] = {}
+        for key, rows in frame.groupby(list(LABELS), sort=False):
+            whole = RunId(*key) in detailed
+            if whole or name == "metrics":
+                kept = rows.iloc[thinned(len(rows), most)]
+                parts[name][key] = {c: _numbers(kept[c]) for c in columns if whole or c in ERRORS}
     found: list[dict[str, Any]] = []
     places: dict[tuple[Any, ...], int] = {}
     for run, anchor in zip(runs, anchors, strict=True):
@@ -69,6 +83,19 @@ def read_data(frames: Frames, runs: Sequence[Run], anchors: Sequence[str]) -> Ch
         }
         found.append({"id": anchor, "schedule": run.schedule, **tables})
     return ChartData(found, places=places)
+
+
+def _most_rows(detailed: int, others: int) -> int:
+    """How many rows of each run there is room for; at least 16, which show a curve's shape."""
+    columns = _COLUMNS * detailed + len(ERRORS) * others
+    return max(16, min(MOST_ROWS, MOST_NUMBERS // max(1, columns)))
+
+
+def thinned(rows: int, most: int) -> list[int]:
+    """Places of at most `most` rows, evenly spread, the first and the last among them."""
+    if rows <= most:
+        return list(range(rows))
+    return [round(i * (rows - 1) / (most - 1)) for i in range(most)]
 
 
 def _numbers(values: Iterable[Any]) -> list[Any]:

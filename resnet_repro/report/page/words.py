@@ -147,6 +147,11 @@ WORDS = {
         "Every run behind the numbers above, with all it was asked and all it measured. "
         "Values lead to their file, where the page lies beside the records."
     ),
+    "runs_untold": _(
+        "{n} runs of later seeds have no section here, for the page to stay small: the charts of "
+        "errors average them, too, those of gradients and responses only the runs below. Of long "
+        "runs charts draw some rows."
+    ),
     "open_all": _("Open all"),
     "close_all": _("Close all"),
     "result": _("Result"),
