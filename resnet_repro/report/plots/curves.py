@@ -48,6 +48,7 @@ _IMAGES = {
     "test": _Look("validation error, centre crop", "-", 2.2, 1.6),
 }
 
+MOST_SEEDS = 20  # that are drawn of an arm beside their mean; more make an area of one colour
 _SEED_WIDTH = 0.6
 
 
@@ -98,8 +99,8 @@ def training_curves(
     """The recorded curves over the paper's own, a panel beside the other; height in inches.
 
     Bold: the mean over seeds. Thin lines of the same colour: each seed, where there are
-    several. Thin and pale behind them: the paper's curve. Where our schedule has another
-    length than the paper's, both are drawn by the fraction of training. An arm that was not
+    several, and of more than MOST_SEEDS the first. Thin and pale behind them: the paper's curve.
+    Where our schedule has another length than the paper's, both are drawn by the fraction of training. An arm that was not
     run is named in the caption. The panels share one scale, or could not be compared, unless
     `one_scale` is false: panels of the same curves, one a part of the other, need none. extra:
     sentences for the caption.
@@ -130,8 +131,10 @@ def training_curves(
             if any(split in panel.splits for panel in panels)
         ]
         shown = {name for panel in panels for name in panel.arms}
-        if any(len(set(_rows(view, view.artifact.arm(name))["seed"])) > 1 for name in shown):
-            keys.append(Line2D([], [], color="0.2", lw=_SEED_WIDTH, label="thin: each seed"))
+        most = max((_rows(view, view.artifact.arm(n))["seed"].nunique() for n in shown), default=0)
+        if most > 1:
+            words = f"thin: {f'the first {MOST_SEEDS} seeds' if most > MOST_SEEDS else 'each seed'}"
+            keys.append(Line2D([], [], color="0.2", lw=_SEED_WIDTH, label=words))
         if published:
             grey = _pale((0.4, 0.4, 0.4))
             keys.append(Line2D([], [], color=grey, lw=0.9, label="pale: the paper's curves"))
@@ -208,7 +211,7 @@ def _draw_ours(
     mean = seeds.mean(axis="columns", skipna=False)
     x = axis.position(pd.Series(seeds.index, index=seeds.index), axis.ours)
     if len(seeds.columns) > 1:
-        for seed in seeds.columns:
+        for seed in seeds.columns[:MOST_SEEDS]:
             ax.plot(x, seeds[seed], color=hue, ls=look.dash, lw=_SEED_WIDTH, alpha=0.5, zorder=2)
     ax.plot(x, mean, color=hue, ls=look.dash, lw=look.width, zorder=3)
     return [float(v) for v in seeds.iloc[-1] if math.isfinite(v)]

@@ -231,7 +231,8 @@ def plotted_digest(view: View) -> str:
     digest = hashlib.sha256(f"{view.artifact.name} {view.protocol}\n".encode())
     for columns, rows in _plotted(view):
         digest.update(f"{' '.join(columns)}\n".encode())
-        lines = [" ".join(_canonical(value) for value in row) for row in rows]
+        cells = [_canonical_column(column) for column in zip(*rows, strict=True)]
+        lines = [" ".join(row) for row in zip(*cells, strict=True)]
         digest.update("\n".join([*sorted(lines), ""]).encode())
     return digest.hexdigest()
 
@@ -291,6 +292,17 @@ def _plotted(view: View) -> Iterator[tuple[Sequence[str], Iterable[tuple[object,
                 for run, e in made
             ],
         )
+
+
+def _canonical_column(values: Sequence[object]) -> list[str]:
+    """`_canonical` of each, most of which are labels that come again and again, or floats."""
+    kinds = set(map(type, values))
+    if kinds == {float}:
+        return ["-" if text == "nan" else text for text in map(repr, values)]
+    if kinds == {str}:
+        known = {value: repr(value) for value in set(values)}
+        return [known[value] for value in values]
+    return [_canonical(value) for value in values]
 
 
 def _canonical(value: object) -> str:
