@@ -100,9 +100,10 @@ def training_curves(
 
     Bold: the mean over seeds. Thin lines of the same colour: each seed, where there are
     several, and of more than MOST_SEEDS the first. Thin and pale behind them: the paper's curve.
-    Where our schedule has another length than the paper's, both are drawn by the fraction of training. An arm that was not
-    run is named in the caption. The panels share one scale, or could not be compared, unless
-    `one_scale` is false: panels of the same curves, one a part of the other, need none. extra:
+    Where our schedule has another length than the paper's, both are drawn by the fraction of
+    training. An arm that was not run is named in the caption. The panels share one scale, or could
+    not be compared, unless `one_scale` is false: panels of the same curves, one a part of the
+    other, need none. extra:
     sentences for the caption.
     """
     schedules = sorted({run.schedule for run in view.frames.runs})

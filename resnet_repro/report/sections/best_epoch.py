@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from resnet_repro.errors import UserError
 from resnet_repro.report.load.view import View
+from resnet_repro.report.plots.curves import MOST_SEEDS
 from resnet_repro.report.plots.probes import marked_line
 from resnet_repro.report.plots.style import (
     arm_label,
@@ -89,7 +90,8 @@ def draw_best_epoch(found: Sequence[ArmRuns], title: str, text: str) -> Figure:
         right.set_title("what choosing the best would have gained")
         right.set_ylabel("last minus best test error, points")
         for place, one in enumerate(found):
-            for x, run in zip(_aside(place, len(one.runs)), one.runs, strict=True):
+            some = one.runs[:MOST_SEEDS]  # the mean is of all
+            for x, run in zip(_aside(place, len(some)), some, strict=True):
                 left.plot([x, x], [min(run), run[-1]], color="0.7", lw=1, zorder=1)
                 left.plot([x], [run[-1]], **marked_line(one.network) | {"ms": 7})
                 left.plot([x], [min(run)], "v", **_BEST, zorder=4)
