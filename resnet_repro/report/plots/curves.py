@@ -101,11 +101,13 @@ def training_curves(
     Bold: the mean over seeds. Thin lines of the same colour: each seed, where there are
     several, and of more than MOST_SEEDS the first. Thin and pale behind them: the paper's curve.
     Where our schedule has another length than the paper's, both are drawn by the fraction of
-    training. An arm that was not run is named in the caption. The panels share one scale, or could
-    not be compared, unless `one_scale` is false: panels of the same curves, one a part of the
-    other, need none. extra:
-    sentences for the caption.
+    training. An arm that was not run is named in the caption; a panel none of whose arms was is
+    left out, unless that holds of all. The panels share one scale, or could not be compared,
+    unless `one_scale` is false: panels of the same curves, one a part of the other, need none.
+    extra: sentences for the caption.
     """
+    begun = [p for p in panels if any(len(_rows(view, view.artifact.arm(n))) for n in p.arms)]
+    panels = begun or panels
     schedules = sorted({run.schedule for run in view.frames.runs})
     dataset = view.artifact.arms[0].dataset
     paper = ITERATIONS.get(dataset, CIFAR_ITERATIONS)

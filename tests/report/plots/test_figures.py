@@ -105,15 +105,16 @@ def test_a_curve_that_ends_above_the_papers_limit_is_still_seen(tmp_path: Path) 
 
 
 def test_what_was_not_run_is_named_and_the_paper_still_drawn(tmp_path: Path) -> None:
-    figure = draw(view_of(tmp_path, "fig6", Fake("resnet20", 8.8, 0.9)))
-    left, middle, right = figure.axes
-    assert len(left.get_lines()) == 8  # four networks, training and test, the paper's alone
-    assert len(middle.get_lines()) == 12
-    assert len(right.get_lines()) == 4
+    figure = draw(view_of(tmp_path, "fig6", Fake("resnet20", 8.8), Fake("resnet110", 6.6)))
+    residual, right = figure.axes  # of the plain nets none was run: they have no panel
+    assert len(residual.get_lines()) == 14  # five networks of the paper's, training and test; ours
+    assert len(right.get_lines()) == 6
     assert right.get_xlim() == (32_000, 64_000)
     # The paper's right panel, drawn from 35,000 on, not its middle one over again.
-    assert min(xs(line)[0] for line in right.get_lines()) == 35_000
+    papers = [line for line in right.get_lines() if line.get_linewidth() == 0.9]
+    assert min(xs(line)[0] for line in papers) == 35_000
     assert "Not run: plain20, plain32, plain44, plain56, plain110, resnet32" in small_print(figure)
+    assert len(draw(view_of(tmp_path / "none", "fig6")).axes) == 3  # the paper's alone
     assert "Seeds: n = 1." in small_print(figure)
     assert "ResNet-110" in words(figure)
 
