@@ -174,7 +174,7 @@ print(json.dumps({"runs": [r.name for r in run], "said": said}))
 @pytest.mark.slow
 def test_a_resumed_run_goes_on_in_the_same_trackio_run(tmp_path: Path, digits: Dataset) -> None:
     if importlib.util.find_spec("trackio") is None:
-        pytest.skip("trackio is not installed")
+        pytest.skip("trackio is not installed: it wants another Pillow than is pinned")
     done = subprocess.run(
         [sys.executable, "-c", TRACKIO, str(tmp_path)],
         cwd=REPO,
