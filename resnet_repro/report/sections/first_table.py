@@ -10,7 +10,6 @@ from resnet_repro.report.columns import difference_text, published_text, recorde
 from resnet_repro.report.grid import Grid, Markup
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.seeds import counts
-from resnet_repro.report.sections.other_reproductions import IMAGES
 from resnet_repro.report.tables import ResultRow, rows_under
 
 HEADS = (
@@ -20,7 +19,7 @@ HEADS = (
     "ours, %",
     "difference",
     "verdict",
-    "best other reproduction",
+    "others' best, %",
 )
 
 
@@ -41,9 +40,9 @@ def first_table(frames: Frames) -> Grid:
             (
                 parse(row.network).label,
                 f"{parameters[0]:,}" if parameters else "",
-                published_text(row.published, row.metric),
-                recorded_text(row.ours, row.metric),
-                difference_text(row.ours.difference, row.ours.half_width),
+                _unbroken(published_text(row.published, row.metric)),
+                _unbroken(recorded_text(row.ours, row.metric)),
+                _unbroken(difference_text(row.ours.difference, row.ours.half_width)),
                 row.ours.verdict,
                 _best_copy(row.arm),
             )
@@ -53,15 +52,20 @@ def first_table(frames: Frames) -> Grid:
     return Grid(HEADS, tuple(lines))
 
 
+def _unbroken(text: str) -> str:
+    """A number whose parts stay on one line."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def _best(row: ResultRow) -> tuple[str, ...]:
     """The best seed, which has no verdict: that of more seeds is better by chance alone."""
     value, best = row.published_best, row.ours.best
     assert value is not None
     return (
-        f"{parse(row.network).label}, best seed",
+        f"{parse(row.network).label}, best",
         "",
-        f"{value.text} (of {value.n})",
-        "" if best is None else f"{best:.2f} (of {row.ours.n})",
+        _unbroken(f"{value.text} (of {value.n})"),
+        "" if best is None else _unbroken(f"{best:.2f} (of {row.ours.n})"),
         "",
         "",
         "",
@@ -69,13 +73,11 @@ def _best(row: ResultRow) -> tuple[str, ...]:
 
 
 def _best_copy(arm: str) -> str:
-    """The lowest test error a public copy reports, with its iterate, images and schedule."""
+    """The lowest test error a public copy reports, and of which iterate it is."""
     copies = [copy for copy in load_reproductions() if copy.arm == arm]
     if not copies:
         return ""
     best = min(copies, key=lambda copy: copy.test_error)
-    images = "" if best.training_images == IMAGES else f", {best.training_images:,} images"
-    schedule = best.schedule.partition(", ")[0]
     told = {"not stated": "iterate not stated", "last": "last iterate"}
     iterate = told.get(best.which_iterate, best.which_iterate)
-    return Markup(f"[{best.test_error:.2f}]({best.url}): {iterate}{images}, {schedule}")
+    return Markup(f"[{best.test_error:.2f}]({best.url}), {iterate}")

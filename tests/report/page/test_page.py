@@ -450,7 +450,9 @@ def test_the_readme_is_renewed_between_its_markers(tmp_path: Path) -> None:
     report(tmp_path, ["table6"], readme)
     text = readme.read_text()
     assert "stale" not in text
-    assert "| ResNet-20 | 269,722 | 8.75 | 8.80 ± 0.14 (n = 2) |" in text
+    assert "| ResNet-20 | 269,722 | 8.75 | 8.80 ± 0.14 (n = 2) |" in text.replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
     assert "37 error rates" in text
     assert text.startswith("before\n<!-- table6:start -->\n")
     assert "\n<!-- table6:end -->\nbetween\n<!-- time:start -->\n| network |" in text
