@@ -1,7 +1,7 @@
 """The columns of an artifact's tables. Each is one entry here, and every writer reads the lists.
 
-Writers for readers (terminal, Markdown, LaTeX, README, the page) take the columns with a title,
-those for programs (CSV, --json) all of them, in the same order.
+Writers for readers (terminal, Markdown, LaTeX, docs/results.md, the page) take the columns with a
+title, those for programs (CSV, --json) all of them, in the same order.
 """
 
 from __future__ import annotations

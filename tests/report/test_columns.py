@@ -32,22 +32,17 @@ def test_one_entry_reaches_every_writer(
     monkeypatch.setattr(write, "SIDE_BY_SIDE", both)
     monkeypatch.setattr(paths, "RECORDED", tmp_path / "results")
     write_records(tmp_path / "results", Fake("resnet20", test_error=8.8))
-    readme, results, page = (tmp_path / name for name in ("README.md", "results.md", "page.html"))
-    markers = (
-        f"<!-- {name}:{end} -->\n" for name in ("table6", "time") for end in ("start", "end")
-    )
-    readme.write_text("".join(markers))
+    results, page = tmp_path / "results.md", tmp_path / "page.html"
     write.write_report(
         [tmp_path / "results"],
         tmp_path / "figures",
         tmp_path / "tables",
         ["table6"],
         page=page,
-        readmes=[readme],
         results_page=results,
     )
     tables = tmp_path / "tables"
-    for text in (readme, results, page, tables / "table6.md", tables / "table6.tex"):
+    for text in (results, page, tables / "table6.md", tables / "table6.tex"):
         assert "layers said" in text.read_text()
         assert "twenty" in text.read_text()
     with (tables / "table6.csv").open() as lines:

@@ -22,6 +22,7 @@ EVIL = (
 )
 README = (
     "<!-- time:start -->\n<!-- time:end -->\nmy own\n<!-- table6:start -->\n<!-- table6:end -->\n"
+    "<!-- state:start --><!-- state:end -->\n"
 )
 
 
