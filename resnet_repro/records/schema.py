@@ -151,6 +151,12 @@ class Execution(Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     @property
+    def commits(self) -> list[str]:
+        """The commit of every sitting, in order, each once."""
+        earlier = (str(s["commit"]) for s in self.earlier if "commit" in s)
+        return list(dict.fromkeys((*earlier, self.commit)))
+
+    @property
     def any_dirty(self) -> bool:
         """Whether any sitting ran from a tree with uncommitted changes."""
         return self.dirty or any(bool(s.get("dirty")) for s in self.earlier)

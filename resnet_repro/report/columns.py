@@ -197,6 +197,7 @@ RESULTS: tuple[Column[ResultRow], ...] = (
     ),
     Column("machines", lambda r: "; ".join(r.machines) or None),
     Column("precisions", lambda r: " ".join(r.precisions) or None),
+    Column("commits", lambda r: " ".join(r.commits) or None),
 )
 
 

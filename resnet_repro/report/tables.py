@@ -52,6 +52,7 @@ class ResultRow:
     seeds: tuple[int, ...] = ()
     machines: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
+    commits: tuple[str, ...] = ()
     quoted: bool = False
 
 
@@ -243,6 +244,7 @@ def _error_row(
         tuple(o.seed for o in found),
         tuple(sorted({run.device_name for run in runs})),
         tuple(sorted({run.precision for run in runs})),
+        tuple(dict.fromkeys(commit for run in runs for commit in run.commits)),
     )
 
 

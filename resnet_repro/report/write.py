@@ -24,6 +24,7 @@ from resnet_repro.report.tables import SideBySide, Table, comparison, table, tab
 from resnet_repro.report.throughput import pace
 from resnet_repro.report.verdicts.joint import Joint
 
+ALL = "results.csv"  # every number of every artifact in one table
 COPIES_BESIDE = "table6"  # the artifact that the table of public copies goes with
 
 
@@ -70,6 +71,8 @@ def write_report(
         )
         written += drawn
         shown.append((found, drawn[0]))
+    if names is None and shown:
+        written += _write_texts({ALL: all_results(tables)}, tables_dir)
     if page is not None and shown:
         write_page(page, shown, count_states(tables), frames)
         written.append(page)
@@ -98,6 +101,17 @@ def readme_parts(frames: Frames, language: str = "") -> dict[str, str]:
         "table6": markdown_grid(first_table(frames)),
         "time": markdown_grid(pace(frames)),
     }
+
+
+def all_results(tables: Sequence[Table]) -> str:
+    """Every row of these tables as CSV, with its artifact."""
+    return render.csv_text(
+        [
+            {"artifact": found.artifact.name, **row}
+            for found in tables
+            for row in plain_rows(RESULTS, found.rows)
+        ]
+    )
 
 
 def write_tables(found: Table, folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from resnet_repro import paths
 from resnet_repro.paper import artifacts
+from resnet_repro.records.metrics import COUNTED
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import make_view
@@ -16,7 +18,7 @@ from resnet_repro.report.plots.style import plotted_digest, stored_digest
 from resnet_repro.report.results_page import heading_anchor, results_page
 from resnet_repro.report.sections.other_reproductions import reproductions_texts
 from resnet_repro.report.tables import table
-from resnet_repro.report.write import language_of, readme_parts, write_tables
+from resnet_repro.report.write import ALL, all_results, language_of, readme_parts, write_tables
 from resnet_repro.sweep import status
 from tests.conftest import REPO
 
@@ -46,6 +48,17 @@ def test_committed_tables_and_figures_are_those_of_the_records(
         assert path.read_bytes() == (tables / path.name).read_bytes(), path.name
     for kind in ("svg", "png"):
         assert stored_digest(figures / f"{artifact.stem}.{kind}") == plotted_digest(view)
+
+
+def test_the_committed_table_of_everything_is_that_of_the_records(frames: Frames) -> None:
+    text = all_results([table(artifacts.load(name).artifact, frames) for name in artifacts.names()])
+    assert (REPO / "results" / "tables" / ALL).read_text() == text
+    rows = list(csv.DictReader(text.splitlines()))
+    assert {row["artifact"] for row in rows} == set(artifacts.names())
+    for row in rows:
+        measured = row["recorded"] and row["metric"] not in COUNTED and row["protocol"]
+        if measured and row["dataset"] != "imagenet":
+            assert all(row[name] for name in ("n", "seeds", "machines", "precisions", "commits"))
 
 
 def test_the_committed_table_of_copies_is_that_of_the_records(frames: Frames) -> None:

@@ -45,6 +45,7 @@ class Run:
     precision: str
     threads: int
     dirty: bool
+    commits: tuple[str, ...]  # of the code, a sitting each
     skipped: int  # images that could not be read and were left out, as asked
     question: str  # digest of the spec without its seed: equal for runs that differ by chance only
     folder: Path

@@ -125,6 +125,7 @@ def _run(record: store.Record, summaries: Mapping[str, dict[Any, float]]) -> Run
         precision="+".join(execution.precisions),
         threads=execution.threads,
         dirty=execution.any_dirty,
+        commits=tuple(execution.commits),
         skipped=len(execution.skipped_images),
         question=hashlib.sha256(question.encode()).hexdigest(),
         folder=record.folder,
