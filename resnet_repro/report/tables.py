@@ -9,17 +9,12 @@ from dataclasses import dataclass
 from resnet_repro.paper.artifacts import Arm, Artifact, Published
 from resnet_repro.paper.published import PublishedValue, published_for, table_values
 from resnet_repro.records.metrics import COUNTED, ERRORS, METRICS
+from resnet_repro.report.captions import caption, counted_caption, ensemble_caption
 from resnet_repro.report.claims import ClaimRow, claim_rows
 from resnet_repro.report.load.frames import Frames, Run, sort_protocols
 from resnet_repro.report.load.seeds import POOLED, counts, family, outcomes, spread
 from resnet_repro.report.load.view import arms_shown
-from resnet_repro.report.notes import (
-    caption,
-    counted_caption,
-    ensemble_caption,
-    evaluation_notes,
-    notes,
-)
+from resnet_repro.report.notes import evaluation_notes, notes
 from resnet_repro.report.statistics import Spread
 from resnet_repro.report.verdicts.joint import Difference, Joint, joint_test
 from resnet_repro.report.verdicts.rule import (

@@ -12,13 +12,13 @@ from pathlib import Path
 import torch
 
 from resnet_repro.data import cifar10
+from resnet_repro.data.imagefolder.decode import SHARED
 from resnet_repro.errors import UserError
 from resnet_repro.kernels import library
 from resnet_repro.records import provenance
 from resnet_repro.records.datasets import DATASETS
 from resnet_repro.runtime import device as devices
 
-SHARED = Path("/dev/shm")  # where processes that read photographs put them
 GIB = 1 << 30
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
+from resnet_repro.report.captions import counted_caption
 from resnet_repro.report.load.view import View
-from resnet_repro.report.notes import counted_caption
 from resnet_repro.report.plots.style import finish, new_figure, palette, style
 from resnet_repro.report.tables import table
 

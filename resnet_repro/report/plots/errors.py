@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from resnet_repro.models.names import parse
 from resnet_repro.records.metrics import METRICS
+from resnet_repro.report.captions import ensemble_caption
 from resnet_repro.report.load.seeds import outcomes
 from resnet_repro.report.load.view import View
-from resnet_repro.report.notes import ensemble_caption
 from resnet_repro.report.plots.style import (
     finish,
     new_figure,

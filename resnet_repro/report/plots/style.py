@@ -31,10 +31,10 @@ from resnet_repro.models.names import IMAGENET_DEPTHS, parse
 from resnet_repro.paper.artifacts import Arm
 from resnet_repro.records.files import write_atomic
 from resnet_repro.records.metrics import ERRORS
+from resnet_repro.report.captions import caption, input_words
 from resnet_repro.report.load.evaluations import settings_words, studies_wanted
 from resnet_repro.report.load.frames import LABELS
 from resnet_repro.report.load.view import View
-from resnet_repro.report.notes import caption, input_words
 
 RGB = tuple[float, float, float]
 
