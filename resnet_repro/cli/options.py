@@ -41,6 +41,9 @@ Artifact = Annotated[
     str,
     typer.Argument(help="Such as table6; `list` shows them all.", autocompletion=_artifacts),
 ]
+Arms = Annotated[
+    str, typer.Option(metavar="A,B", help="Some of the artifact's arms; all unless given.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Results = Annotated[
     Path,

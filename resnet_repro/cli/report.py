@@ -50,6 +50,7 @@ def report(
         figures_dir,
         tables_dir,
         artifact or None,
+        suite=None if results_dir == paths.RECORDED else paths.RECORDED,
         page=page or tables_dir.parent / "report.html",
         readmes=readme or (),
         results_page=results_page,

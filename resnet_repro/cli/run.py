@@ -11,9 +11,11 @@ import typer
 from rich.console import Console
 
 from resnet_repro import paths
+from resnet_repro.cli.compare import print_comparison
 from resnet_repro.cli.console import console, print_json, print_rows
 from resnet_repro.cli.options import (
     CACHE,
+    Arms,
     Artifact,
     Cache,
     Corrupt,
@@ -41,9 +43,7 @@ Switch = Literal["auto", "on", "off"]
 
 def run(
     artifact: Artifact,
-    arms: Annotated[
-        str, typer.Option(metavar="A,B", help="Some of the artifact's arms; all unless given.")
-    ] = "",
+    arms: Arms = "",
     seeds: Annotated[str, typer.Option(metavar="0,1", help="One run each.")] = "0",
     protocol: Annotated[
         str | None,
@@ -201,7 +201,8 @@ def run(
         ) as display:
             ends = plan.execute(request, settings, display, display.say, world)
     if world.first:
-        _summary(out, ends, artifact, results_dir, figures_dir or results_dir / "figures")
+        figures = figures_dir or results_dir / "figures"
+        _summary(out, ends, artifact, planned, results_dir, figures)
     bad = [end for end in ends.values() if end in ("busy", "failed", "stopped")]
     if bad:
         raise typer.Exit(130 if "stopped" in bad else 1)
@@ -226,17 +227,24 @@ def _switch(text: str) -> tuple[str, str]:
 
 
 def _summary(
-    out: Console, ends: dict[Any, str], artifact: str, results: Path, figures: Path
+    out: Console,
+    ends: dict[Any, str],
+    artifact: str,
+    planned: Sequence[plan.Planned],
+    results: Path,
+    figures: Path,
 ) -> None:
-    """What was run and how it compares; figures and tables are written beside it."""
-    from resnet_repro.report.write import result_rows, write_report
+    """What was asked for, beside the paper and the suite; figures and tables are written, too."""
+    from resnet_repro.report.comparison import compare_records
+    from resnet_repro.report.write import write_report
 
     counted = {end: list(ends.values()).count(end) for end in dict.fromkeys(ends.values())}
     out.print(", ".join(f"{n} {end}" for end, n in counted.items()), highlight=False)
-    written = write_report([results], figures, results / "tables", [artifact])
-    for title, grid, below in result_rows(artifact, results) if written else []:
-        print_rows(out, title, grid.columns, grid.rows)
-        if below:
-            out.print(below, highlight=False, soft_wrap=True)
+    written = write_report([results], figures, results / "tables", [artifact], suite=paths.RECORDED)
+    if written:
+        arms = list(dict.fromkeys(run.arm for run in planned))
+        asked = artifacts.load(artifact).artifact.only(arms)
+        protocol = planned[0].run.protocol
+        print_comparison(out, compare_records(asked, paths.RECORDED, results, protocol))
     for path in written:
         out.print(f"wrote {path}", highlight=False, soft_wrap=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from resnet_repro.errors import UserError, one_of
@@ -123,6 +123,20 @@ class Artifact:
                 return arm
         raise UserError(
             f"{self.name} has no arm '{name}': {one_of(name, (arm.name for arm in self.arms))}"
+        )
+
+    def only(self, arms: Collection[Arm]) -> Artifact:
+        """The part of it that these arms are: their published values, the claims on them alone.
+
+        An arm may differ from the artifact's own of that name in its data set.
+        """
+        kept = {arm.name for arm in arms}
+        left_out = {arm.name for arm in self.arms} - kept
+        return replace(
+            self,
+            arms=tuple(arms),
+            published=tuple(p for p in self.published if p.arm not in left_out),
+            claims=tuple(c for c in self.claims if not {c.higher, c.lower} & left_out),
         )
 
 

@@ -15,7 +15,8 @@ from resnet_repro.paper.published import PublishedValue
 from resnet_repro.records.metrics import COUNTED, METRICS, metric_words
 from resnet_repro.report.claims import ClaimRow
 from resnet_repro.report.grid import Grid
-from resnet_repro.report.tables import ResultRow, SideBySide
+from resnet_repro.report.side_by_side import SideBySide
+from resnet_repro.report.tables import ResultRow
 from resnet_repro.report.verdicts.rule import Comparison
 
 Cell = str | int | float | bool | None
@@ -108,14 +109,14 @@ def best_text(row: ResultRow) -> str:
     value = row.published_best
     if value is None:
         return ""
-    published = _("published {best} of {n}", best=value.text, n=value.n)
+    published = _("paper {best} of {n}", best=value.text, n=value.n)
     if row.ours.best is None:
         return published
     ours = _("{best:.2f} of {n}", best=row.ours.best, n=row.ours.n)
     return joined("; ", (ours, published))
 
 
-def _recorded(row: ResultRow) -> Cell:
+def _mean(row: ResultRow) -> Cell:
     if row.metric in COUNTED and row.ours.mean is not None:
         return int(row.ours.mean)
     return short(row.ours.mean)
@@ -143,31 +144,31 @@ RESULTS: tuple[Column[ResultRow], ...] = (
     ),
     Column("protocol", lambda r: r.protocol or None, "protocol"),
     Column(
-        "published",
+        "paper",
         lambda r: r.published.value if r.published else None,
-        "published",
+        _("paper"),
         lambda r: published_text(r.published, r.metric),
         number=True,
         said=True,
     ),
-    Column("published_text", lambda r: r.published.text if r.published else None),
-    Column("published_unit", lambda r: r.published.unit if r.published else None),
-    Column("published_std", lambda r: r.published.std if r.published else None),
-    Column("published_n", lambda r: r.published.n if r.published else None),
-    Column("published_where", lambda r: r.published.where if r.published else None),
-    Column("published_best", lambda r: r.published_best.value if r.published_best else None),
+    Column("paper_text", lambda r: r.published.text if r.published else None),
+    Column("paper_unit", lambda r: r.published.unit if r.published else None),
+    Column("paper_std", lambda r: r.published.std if r.published else None),
+    Column("paper_n", lambda r: r.published.n if r.published else None),
+    Column("paper_where", lambda r: r.published.where if r.published else None),
+    Column("paper_best", lambda r: r.published_best.value if r.published_best else None),
     Column(
-        "recorded",
-        _recorded,
-        "recorded",
+        "suite",
+        _mean,
+        _("suite"),
         lambda r: recorded_text(r.ours, r.metric),
         number=True,
         ours=True,
         compared=True,
     ),
-    Column("recorded_std", lambda r: short(r.ours.std), ours=True),
+    Column("suite_std", lambda r: short(r.ours.std), ours=True),
     Column(
-        "recorded_best",
+        "suite_best",
         lambda r: short(r.ours.best),
         _("best seed"),
         best_text,
@@ -202,13 +203,13 @@ RESULTS: tuple[Column[ResultRow], ...] = (
 
 
 def _of(
-    side: Callable[[SideBySide], ResultRow], column: Column[ResultRow], yours: bool
+    side: Callable[[SideBySide], ResultRow], column: Column[ResultRow], *, yours: bool = False
 ) -> Column[SideBySide]:
     """A column of either side, named `yours` where it is the user's own."""
     key, title = column.key, column.title if column.compared or not column.ours else ""
     if yours:
-        key = key.replace("recorded", "yours") if "recorded" in key else f"yours_{key}"
-        title = {"": "", "recorded": "yours"}.get(title, f"your {title}")
+        key = key.replace("suite", "yours") if "suite" in key else f"yours_{key}"
+        title = {"": "", "suite": _("yours"), "verdict": _("your verdict")}[title]
     return Column(
         key,
         lambda both: column.value(side(both)),
@@ -219,10 +220,18 @@ def _of(
     )
 
 
-# Published and recorded as in RESULTS, then the user's own.
+# The paper and the suite as in RESULTS, then the user's own, and how far it is from the suite's.
 SIDE_BY_SIDE: tuple[Column[SideBySide], ...] = (
-    *(_of(lambda both: both.recorded, column, yours=False) for column in RESULTS),
+    *(_of(lambda both: both.suite, column) for column in RESULTS),
     *(_of(lambda both: both.yours, column, yours=True) for column in RESULTS if column.ours),
+    Column(
+        "yours_minus_suite",
+        lambda both: short(both.difference),
+        _("yours - suite"),
+        lambda both: difference_text(both.difference, both.half_width),
+        number=True,
+    ),
+    Column("yours_minus_suite_half_width", lambda both: short(both.half_width)),
 )
 
 

@@ -82,8 +82,8 @@ def notes(
     if runs:
         lines.append(
             _(
-                "Recorded: the final iterate, mean over n runs (seeds) ± their standard deviation. "
-                "Difference: recorded minus published ± half of its 95 % interval, "
+                "Suite, yours: the final iterate, mean over n runs (seeds) ± their standard "
+                "deviation. Difference: from the paper's value, ± half of its 95 % interval, "
                 "where the spread between seeds is known."
             )
         )

@@ -11,7 +11,7 @@ from typing import Any
 from resnet_repro.messages import _, joined
 from resnet_repro.records.metrics import metric_words
 from resnet_repro.report.columns import CLAIMS, RESULTS, Cell, short, text_grid
-from resnet_repro.report.grid import latex_grid, markdown_grid, markdown_text
+from resnet_repro.report.grid import Grid, latex_grid, markdown_grid, markdown_text
 from resnet_repro.report.notes import degrees_text
 from resnet_repro.report.tables import Table
 from resnet_repro.report.verdicts.joint import Joint
@@ -48,14 +48,17 @@ def _p_text(p: float) -> str:
     return "p < 0.001" if p < 0.0005 else f"p = {p:.3f}"
 
 
-def markdown(table: Table) -> str:
-    """The artifact's table, claims and notes as a page of Markdown."""
+def markdown(table: Table, grid: Grid | None = None) -> str:
+    """The artifact's table, claims and notes as a page of Markdown.
+
+    grid: cells in place of the table's own rows.
+    """
     artifact = table.artifact
     parts = [
         f"# {artifact.title}\n",
         f"{artifact.says} ({artifact.section})\n",
         f"{markdown_text(table.caption)}\n",
-        markdown_grid(text_grid(RESULTS, table.rows)),
+        markdown_grid(grid or text_grid(RESULTS, table.rows)),
     ]
     if table.joint:
         parts.append(f"{joint_text(table.joint)}\n")
@@ -64,10 +67,10 @@ def markdown(table: Table) -> str:
     return "\n".join([*parts, *(f"{markdown_text(note)}\n" for note in table.notes)])
 
 
-def latex(table: Table) -> str:
-    """The artifact's table for a document that loads booktabs."""
+def latex(table: Table, grid: Grid | None = None) -> str:
+    """The artifact's table for a document that loads booktabs; grid as in `markdown`."""
     caption = f"{table.artifact.title}. {table.caption} {joint_text(table.joint)}".strip()
-    return latex_grid(text_grid(RESULTS, table.rows), caption, f"tab:{table.artifact.name}")
+    return latex_grid(grid or text_grid(RESULTS, table.rows), caption, f"tab:{table.artifact.name}")
 
 
 def joint_json(joint: Joint | None) -> dict[str, Any] | None:

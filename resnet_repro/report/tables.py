@@ -63,20 +63,12 @@ class Table:
     joint: Joint | None = None
 
 
-@dataclass(frozen=True)
-class SideBySide:
-    """The same row from the committed results and from the user's own."""
-
-    recorded: ResultRow
-    yours: ResultRow
-
-
 def table(artifact: Artifact, frames: Frames) -> Table:
     """A row per arm, metric and recorded protocol; an arm that was never run is `missing`.
 
     frames: all there are, since the spread between seeds is pooled over a data set's arms.
     """
-    rows = _rows(artifact, frames, _protocols(artifact, frames))
+    rows = protocol_rows(artifact, frames, recorded_protocols(artifact, frames))
     rows += _quoted(artifact)
     runs = frames.select_runs(arms_shown(artifact))
     joint = table_joint(artifact, rows, frames)
@@ -136,21 +128,7 @@ def table_joint(artifact: Artifact, rows: Sequence[ResultRow], frames: Frames) -
 
 def rows_under(artifact: Artifact, frames: Frames, protocol: str) -> list[ResultRow]:
     """The artifact's rows under one protocol alone, whatever else is recorded."""
-    return _rows(artifact, frames, {arm.name: [protocol] for arm in artifact.arms})
-
-
-def comparison(artifact: Artifact, recorded: Frames, local: Frames) -> list[SideBySide]:
-    """Published, recorded and the user's own side by side, each with its verdict.
-
-    A row for every protocol that either has; the other's side of it is then `missing`.
-    """
-    protocols = _protocols(artifact, recorded, local)
-    return [
-        SideBySide(a, b)
-        for a, b in zip(
-            _rows(artifact, recorded, protocols), _rows(artifact, local, protocols), strict=True
-        )
-    ]
+    return protocol_rows(artifact, frames, {arm.name: [protocol] for arm in artifact.arms})
 
 
 def _caption(artifact: Artifact, frames: Frames, runs: Sequence[Run]) -> str:
@@ -159,7 +137,7 @@ def _caption(artifact: Artifact, frames: Frames, runs: Sequence[Run]) -> str:
     return ensemble_caption(artifact, frames) if artifact.ensemble else caption(runs)
 
 
-def _protocols(artifact: Artifact, *frames: Frames) -> dict[str, list[str]]:
+def recorded_protocols(artifact: Artifact, *frames: Frames) -> dict[str, list[str]]:
     """The protocols each arm was run under, the paper's first; the default where it was not.
 
     Of an artifact of ensembles, the ensembles there are, with their protocols in one word.
@@ -184,7 +162,10 @@ def _metrics(artifact: Artifact, arm: Arm) -> list[str]:
     return [m for m in METRICS if m in wanted]
 
 
-def _rows(artifact: Artifact, frames: Frames, protocols: dict[str, list[str]]) -> list[ResultRow]:
+def protocol_rows(
+    artifact: Artifact, frames: Frames, protocols: dict[str, list[str]]
+) -> list[ResultRow]:
+    """The artifact's rows under these protocols of each arm, whatever is recorded of them."""
     if artifact.ensemble:
         return [
             _ensemble_row(artifact, key, frames, name, words)

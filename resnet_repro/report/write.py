@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from resnet_repro.errors import UserError
 from resnet_repro.messages import joined, translated
 from resnet_repro.paper import artifacts
+from resnet_repro.paper.artifacts import Experiment
 from resnet_repro.records.files import read_text, write_atomic
 from resnet_repro.report import render
 from resnet_repro.report.columns import CLAIMS, RESULTS, SIDE_BY_SIDE, plain_rows, text_grid
-from resnet_repro.report.grid import Grid, markdown_grid
+from resnet_repro.report.grid import markdown_grid
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.records import read_frames
-from resnet_repro.report.load.view import make_view
+from resnet_repro.report.load.view import View, make_view
 from resnet_repro.report.results_page import results_page as page_text
 from resnet_repro.report.sections.first_table import first_table
 from resnet_repro.report.sections.other_reproductions import reproductions_texts
 from resnet_repro.report.sections.summary import count_states, not_attempted
-from resnet_repro.report.tables import SideBySide, Table, comparison, table, table_joint
+from resnet_repro.report.side_by_side import SideBySide, side_by_side
+from resnet_repro.report.tables import Table, table
 from resnet_repro.report.throughput import pace
-from resnet_repro.report.verdicts.joint import Joint
 
 ALL = "results.csv"  # every number of every artifact in one table
 COPIES_BESIDE = "table6"  # the artifact that the table of public copies goes with
@@ -34,6 +34,7 @@ def write_report(
     tables_dir: Path,
     names: Sequence[str] | None = None,
     *,
+    suite: Path | None = None,
     page: Path | None = None,
     readmes: Sequence[Path] = (),
     results_page: Path | None = None,
@@ -41,16 +42,17 @@ def write_report(
     """Write tables and figures of every artifact that has records; returns the files.
 
     names: these artifacts only. One without records is passed over, so that the list
-    is empty when there is nothing to show. page: where the HTML page goes; readmes: Markdown
-    files whose marked parts are renewed; results_page: where the Markdown page of all artifacts
-    goes, whatever the names. Raises UserError for an unknown artifact, for a damaged record, and
+    is empty when there is nothing to show. suite: the suite's records, where the others are a
+    user's own: tables and figures then show both beside the paper. page: where the HTML page
+    goes; readmes: Markdown files whose marked parts are renewed; results_page: where the Markdown
+    page of all artifacts goes, whatever the names. Raises UserError for an unknown artifact, for a damaged record, and
     when a folder cannot be written.
     """
     # Here, as `compare` draws nothing and starts sooner without.
     from resnet_repro.report.page import write_page
-    from resnet_repro.report.plots import style
 
     frames = read_frames(results_dirs)
+    suite_frames = read_frames([suite]) if suite else None
     written: list[Path] = []
     shown: list[tuple[Table, Path]] = []
     tables: list[Table] = []
@@ -58,17 +60,14 @@ def write_report(
         experiment = artifacts.load(name)
         found = table(experiment.artifact, frames)
         tables.append(found)
-        view = make_view(experiment.artifact, frames)
+        view = make_view(experiment.artifact, frames, suite_frames)
         if view.empty:
             continue
-        written += write_tables(found, tables_dir)
+        both = side_by_side(experiment.artifact, suite_frames, frames) if suite_frames else None
+        written += write_tables(found, tables_dir, both)
         if name == COPIES_BESIDE:
             written += _write_texts(reproductions_texts(frames), tables_dir)
-        with style.style():
-            figure = experiment.draw(view)
-        drawn = style.save(
-            figure, figures_dir, experiment.artifact.stem, style.plotted_digest(view)
-        )
+        drawn = draw_figure(experiment, view, figures_dir)
         written += drawn
         shown.append((found, drawn[0]))
     if names is None and shown:
@@ -85,6 +84,23 @@ def write_report(
         write_atomic(results_page, text.encode())
         written.append(results_page)
     return written
+
+
+def draw_figure(experiment: Experiment, view: View, folder: Path) -> list[Path]:
+    """Draw what a view shows; the files."""
+    from resnet_repro.report.plots import style
+
+    with style.style():
+        figure = experiment.draw(view)
+    return style.save(figure, folder, experiment.artifact.stem, style.plotted_digest(view))
+
+
+def write_figure(name: str, suite: Path, yours: Path, folder: Path) -> list[Path]:
+    """Draw one artifact with the paper's, the suite's and the user's own; none without records."""
+    experiment = artifacts.load(name)
+    frames, theirs = read_frames([yours]), read_frames([suite])
+    view = make_view(experiment.artifact, frames, theirs)
+    return [] if view.empty else draw_figure(experiment, view, folder)
 
 
 def language_of(path: Path) -> str:
@@ -114,13 +130,20 @@ def all_results(tables: Sequence[Table]) -> str:
     )
 
 
-def write_tables(found: Table, folder: Path) -> list[Path]:
-    """Write an artifact's table as Markdown, CSV and LaTeX, and its claims as CSV."""
+def write_tables(
+    found: Table, folder: Path, both: Sequence[SideBySide] | None = None
+) -> list[Path]:
+    """Write an artifact's table as Markdown, CSV and LaTeX, and its claims as CSV.
+
+    both: rows of the suite beside those of a user, in place of the table's own.
+    """
     name = found.artifact.name
+    grid = text_grid(RESULTS, found.rows) if both is None else text_grid(SIDE_BY_SIDE, both)
+    rows = plain_rows(RESULTS, found.rows) if both is None else plain_rows(SIDE_BY_SIDE, both)
     texts = {
-        f"{name}.md": render.markdown(found),
-        f"{name}.csv": render.csv_text(plain_rows(RESULTS, found.rows)),
-        f"{name}.tex": render.latex(found),
+        f"{name}.md": render.markdown(found, grid),
+        f"{name}.csv": render.csv_text(rows),
+        f"{name}.tex": render.latex(found, grid),
     }
     if found.claims:
         texts[f"{name}_claims.csv"] = render.csv_text(plain_rows(CLAIMS, found.claims))
@@ -131,49 +154,6 @@ def _write_texts(texts: dict[str, str], folder: Path) -> list[Path]:
     for name, text in texts.items():
         write_atomic(folder / name, text.encode())
     return [folder / name for name in texts]
-
-
-def result_rows(name: str, results_dir: Path) -> list[tuple[str, Grid, str]]:
-    """An artifact's table, and its claims where it makes any: title, cells, a line below."""
-    found = table(artifacts.load(name).artifact, read_frames([results_dir]))
-    grids = [(found.artifact.title, text_grid(RESULTS, found.rows), render.joint_text(found.joint))]
-    if found.claims:
-        grids.append(("Claims", text_grid(CLAIMS, found.claims), ""))
-    return grids
-
-
-def compare_rows(
-    name: str, recorded_dir: Path, local_dir: Path
-) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], tuple[str, ...]]:
-    """Columns, rows and lines below: published, recorded (committed) and the user's own runs."""
-    both, joints = _both(name, recorded_dir, local_dir)
-    cells = text_grid(SIDE_BY_SIDE, both)
-    lines = (
-        f"{whose.capitalize()}: {render.joint_text(joint)}" for whose, joint in joints if joint
-    )
-    return cells.columns, cells.rows, tuple(lines)
-
-
-def compare_json(name: str, recorded_dir: Path, local_dir: Path) -> dict[str, Any]:
-    """The same as plain values; the user's own are named yours, yours_std, yours_verdict ..."""
-    both, joints = _both(name, recorded_dir, local_dir)
-    return {
-        "rows": plain_rows(SIDE_BY_SIDE, both),
-        "joint": {whose: render.joint_json(joint) for whose, joint in joints},
-    }
-
-
-def _both(
-    name: str, recorded_dir: Path, local_dir: Path
-) -> tuple[list[SideBySide], list[tuple[str, Joint | None]]]:
-    """The rows side by side, and either side's joint test."""
-    artifact = artifacts.load(name).artifact
-    recorded, local = (read_frames([folder], artifact) for folder in (recorded_dir, local_dir))
-    both = comparison(artifact, recorded, local)
-    return both, [
-        ("recorded", table_joint(artifact, [row.recorded for row in both], recorded)),
-        ("yours", table_joint(artifact, [row.yours for row in both], local)),
-    ]
 
 
 def update_between_markers(path: Path, name: str, text: str) -> None:

@@ -194,8 +194,8 @@ def test_schema_of_verify(capsys: pytest.CaptureFixture[str], finished: Path) ->
 
 def test_schema_of_compare(capsys: pytest.CaptureFixture[str], finished: Path) -> None:
     found = read_json(capsys, "compare", "demo", "--results-dir", str(finished))
-    assert set(found) == {"artifact", "rows", "joint"}
-    assert found["joint"] == {"recorded": None, "yours": None}  # nothing published is judged
+    assert set(found) == {"artifact", "rows", "joint", "agreement"}
+    assert found["joint"] == {"suite": None, "yours": None}  # nothing published is judged
     assert found["artifact"] == "demo"
     mine = [row for row in found["rows"] if row["arm"] == "resnet20-w8"]
     assert len({tuple(row) for row in found["rows"]}) == 1  # every row has the same fields

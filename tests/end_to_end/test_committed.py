@@ -56,7 +56,7 @@ def test_the_committed_table_of_everything_is_that_of_the_records(frames: Frames
     rows = list(csv.DictReader(text.splitlines()))
     assert {row["artifact"] for row in rows} == set(artifacts.names())
     for row in rows:
-        measured = row["recorded"] and row["metric"] not in COUNTED and row["protocol"]
+        measured = row["suite"] and row["metric"] not in COUNTED and row["protocol"]
         if measured and row["dataset"] != "imagenet":
             assert all(row[name] for name in ("n", "seeds", "machines", "precisions", "commits"))
 

@@ -30,7 +30,7 @@ from resnet_repro.evaluate.imagenet.weights_file import read_state
 from resnet_repro.paper import artifacts
 from resnet_repro.records import evaluations
 from resnet_repro.records.probes import PROBES
-from resnet_repro.report.write import result_rows
+from resnet_repro.report.comparison import compare_records
 from resnet_repro.sweep import plan, status
 from resnet_repro.train import checkpoint
 from resnet_repro.train.loop import Stopped, Watch, train
@@ -222,7 +222,7 @@ def test_a_record_filed_under_another_protocol_is_refused(results: Path) -> None
     (problem,) = status.verify(results)["problems"]
     assert "holds the run digits/resnet20-w8/smoke/seed0" in problem["problem"]
     with pytest.raises(UserError, match="lies where its labels say"):
-        result_rows("demo", results)
+        compare_records(artifacts.load("demo").artifact, paths.RECORDED, results)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ def test_no_corruption_of_a_record_gives_anything_but_a_named_problem(
     ):
         json.dumps(value, allow_nan=False)
     try:
-        result_rows("demo", results)
+        compare_records(artifacts.load("demo").artifact, paths.RECORDED, results)
     except UserError as error:
         assert "\n" not in str(error)  # noqa: PT017
     shutil.rmtree(results.parent)
@@ -426,7 +426,7 @@ def test_no_corruption_of_counts_gives_anything_but_a_named_problem(
     corrupt(results / "counts" / "resnet50.json", *corruption)
     found = status.verify(results)["problems"]
     try:
-        result_rows("table1", results)
+        compare_records(artifacts.load("table1").artifact, paths.RECORDED, results)
         assert found == []
     except UserError as error:
         assert "\n" not in str(error)  # noqa: PT017

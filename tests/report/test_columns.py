@@ -10,7 +10,7 @@ import pytest
 
 from resnet_repro import paths
 from resnet_repro.cli import main
-from resnet_repro.report import columns, render, results_page, write
+from resnet_repro.report import columns, comparison, results_page, write
 from resnet_repro.report.columns import CLAIMS, RESULTS, SIDE_BY_SIDE, Column
 from resnet_repro.report.page import sections
 from resnet_repro.report.tables import ResultRow
@@ -26,10 +26,11 @@ def test_one_entry_reaches_every_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = (*RESULTS, LAYERS)
-    both = (*SIDE_BY_SIDE, columns._of(lambda pair: pair.recorded, LAYERS, yours=False))
-    for module in (render, results_page, write, sections):
+    both = (*SIDE_BY_SIDE, columns._of(lambda pair: pair.suite, LAYERS))
+    for module in (results_page, write, sections):
         monkeypatch.setattr(module, "RESULTS", more)
-    monkeypatch.setattr(write, "SIDE_BY_SIDE", both)
+    for module in (write, comparison):
+        monkeypatch.setattr(module, "SIDE_BY_SIDE", both)
     monkeypatch.setattr(paths, "RECORDED", tmp_path / "results")
     write_records(tmp_path / "results", Fake("resnet20", test_error=8.8))
     results, page = tmp_path / "results.md", tmp_path / "page.html"

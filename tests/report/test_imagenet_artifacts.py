@@ -23,7 +23,8 @@ from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import make_view
 from resnet_repro.report.plots import style
 from resnet_repro.report.results_page import results_page
-from resnet_repro.report.tables import ResultRow, comparison, table
+from resnet_repro.report.side_by_side import side_by_side
+from resnet_repro.report.tables import ResultRow, table
 from resnet_repro.report.throughput import pace, seconds_per_image
 from resnet_repro.report.todo import NOT_MEASURED, missing_grid, missing_runs
 from tests.helpers.records import Fake, ensemble, imagenet, write
@@ -227,16 +228,16 @@ def test_table_5_is_an_ensemble_and_never_compared(tmp_path: Path) -> None:
     assert f"{name}: resnet50/paper/seed0, resnet152/paper/seed0" in text
     assert "*not comparable*" in text
     [line] = plain_rows(RESULTS, [row])
-    assert (line["recorded"], line["verdict"]) == (4.1, "not comparable")
+    assert (line["suite"], line["verdict"]) == (4.1, "not comparable")
 
 
 def test_ensembles_of_either_side_are_compared_by_name(tmp_path: Path) -> None:
     ensemble(tmp_path / "a", "one", "resnet50/paper/seed0")
     ensemble(tmp_path / "b", "two", "resnet50/short/seed0", "weights.pth")
-    both = comparison(TABLE5, read_frames([tmp_path / "a"]), read_frames([tmp_path / "b"]))
-    found = [(b.recorded.arm, b.recorded.ours.verdict, b.yours.ours.verdict) for b in both]
+    both = side_by_side(TABLE5, read_frames([tmp_path / "a"]), read_frames([tmp_path / "b"]))
+    found = [(b.suite.arm, b.suite.ours.verdict, b.yours.ours.verdict) for b in both]
     assert found == [("one", "not comparable", "missing"), ("two", "missing", "not comparable")]
-    assert both[1].recorded.protocol == "short"
+    assert both[1].suite.protocol == "short"
 
 
 def test_an_ensemble_in_two_folders_counts_once(tmp_path: Path) -> None:

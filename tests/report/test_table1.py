@@ -226,8 +226,8 @@ def test_list_and_compare(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     assert main(["compare", "table1", "--json", "--results-dir", str(tmp_path)]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     mine = next(r for r in rows if (r["arm"], r["metric"]) == ("vgg16", "flops"))
-    assert mine["published_text"] == "15.3"
-    assert mine["recorded"] == multiply_adds("vgg16")
+    assert mine["paper_text"] == "15.3"
+    assert mine["suite"] == multiply_adds("vgg16")
     assert (mine["verdict"], mine["yours_verdict"]) == ("differs", "missing")
 
 

@@ -34,14 +34,8 @@ from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.seeds import spread
 from resnet_repro.report.load.view import make_view
 from resnet_repro.report.statistics import t_quantile
-from resnet_repro.report.tables import ResultRow, comparison, table
-from resnet_repro.report.write import (
-    compare_json,
-    compare_rows,
-    result_rows,
-    update_between_markers,
-    write_report,
-)
+from resnet_repro.report.tables import ResultRow, table
+from resnet_repro.report.write import update_between_markers, write_report
 from tests.helpers.records import LENGTHS, PARAMETERS, Fake, counts, write
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -357,7 +351,7 @@ def test_warnings_about_dirty_trees_and_unequal_recipes(tmp_path: Path) -> None:
 def test_an_artifact_without_published_values_has_no_verdicts(tmp_path: Path) -> None:
     found = frames(tmp_path, Fake("plain20-w8", 6.0, 3.2, protocol="demo", dataset="digits"))
     grid = text_grid(RESULTS, table(DEMO, found).rows)
-    assert "published" not in grid.columns
+    assert "paper" not in grid.columns
     assert grid.rows[0] == ("plain20-w8", "test error, %", "demo", "6.00 (n = 1)", "")
     assert grid.rows[2][4] == "missing"
 
@@ -530,8 +524,8 @@ def test_three_formats_hold_the_same_numbers(tmp_path: Path) -> None:
     where = "read off Fig. 1, mean of 50,000-64,000"
     assert f"| 9.70 ({where}) | 9.69 ± 0.11 (n = 2) | -0.01 ± 1.76 | consistent |" in page
     assert rf"9.70 ({where}) & 9.69 $\pm$ 0.11 (n = 2) & $-$0.01 $\pm$ 1.76 & consis" in tex
-    assert rows[0]["recorded"] == "9.69"
-    assert rows[0]["recorded_std"] == "0.113137"
+    assert rows[0]["suite"] == "9.69"
+    assert rows[0]["suite_std"] == "0.113137"
     assert rows[0]["n"] == "2"
     assert rows[0]["verdict"] == "consistent"
     assert "13.31 (n = 1)" in page
@@ -583,20 +577,20 @@ def test_json_has_numbers_and_nulls(tmp_path: Path) -> None:
     rows = plain_rows(RESULTS, table(TABLE6, sample(tmp_path)).rows)
     json.dumps(rows, allow_nan=False)
     first = rows[0]
-    assert (first["arm"], first["published"], first["recorded"], first["n"]) == (
+    assert (first["arm"], first["paper"], first["suite"], first["n"]) == (
         "resnet20",
         8.75,
         8.93,
         1,
     )
     missing = next(r for r in rows if r["arm"] == "resnet32" and r["metric"] == "test_error")
-    assert (missing["recorded"], missing["difference"], missing["verdict"]) == (
+    assert (missing["suite"], missing["difference"], missing["verdict"]) == (
         None,
         None,
         "missing",
     )
     count = next(r for r in rows if r["arm"] == "resnet20" and r["metric"] == "params")
-    assert count["recorded"] == 269_722
+    assert count["suite"] == 269_722
 
 
 @pytest.mark.parametrize(
@@ -612,32 +606,6 @@ def test_differences_in_words(
     difference: float | None, half_width: float | None, text: str
 ) -> None:
     assert difference_text(difference, half_width) == text
-
-
-# Published, recorded, yours
-
-
-def test_comparison_sets_recorded_and_yours_side_by_side(tmp_path: Path) -> None:
-    write(tmp_path / "recorded", *(Fake("resnet20", 8.7, seed=s) for s in range(5)))
-    write(tmp_path / "local", Fake("resnet20", 11.0, protocol="short"), Fake("resnet32", 9.5))
-    both = comparison(
-        TABLE6, read_frames([tmp_path / "recorded"]), read_frames([tmp_path / "local"])
-    )
-    found = {
-        (b.recorded.arm, b.recorded.protocol): (b.recorded.ours.verdict, b.yours.ours.verdict)
-        for b in both
-        if b.recorded.metric == "test_error"
-    }
-    assert found["resnet20", "paper"] == ("reproduced", "missing")
-    assert found["resnet20", "short"] == ("missing", "reduced")
-    assert found["resnet32", "paper"] == ("missing", "worse")
-    assert found["resnet44", "paper"] == ("missing", "missing")
-    columns, rows, _ = compare_rows("table6", tmp_path / "recorded", tmp_path / "local")
-    assert columns[3:] == ("published", "recorded", "verdict", "yours", "your verdict")
-    assert rows[0][3:5] == ("8.75", "8.70 ± 0.00 (n = 5)")
-    plain_rows = compare_json("table6", tmp_path / "recorded", tmp_path / "local")["rows"]
-    assert (plain_rows[1]["recorded"], plain_rows[1]["yours"]) == (None, 11.0)
-    assert plain_rows[1]["yours_verdict"] == "reduced"
 
 
 # Writing
@@ -671,15 +639,6 @@ def test_a_metric_that_does_not_fit_is_refused_where_it_is_declared() -> None:
         Published("resnet20", "tets_error", "table6", "ResNet-20")
     with pytest.raises(UserError, match="table6: 'top5_error' is no metric of a network"):
         dataclasses.replace(TABLE6, published=(Published("a", "top5_error", "table5", "b"),))
-
-
-def test_result_rows_for_a_terminal(tmp_path: Path) -> None:
-    write(tmp_path, Fake("plain20"), Fake("plain56", 13.0, 6.0))
-    (title, grid, below), (claims, _, _) = result_rows("fig1", tmp_path)
-    assert below == ""  # a plain net of one seed is not judged, so there is nothing to test
-    assert title == FIG1.title
-    assert claims == "Claims"
-    assert grid.rows[0][0] == "plain20"
 
 
 CHECK = """

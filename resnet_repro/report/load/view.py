@@ -14,11 +14,20 @@ from resnet_repro.report.load.frames import Frames
 
 @dataclass(frozen=True)
 class View:
-    """What a figure shows: an artifact's arms, as recorded under one protocol."""
+    """What a figure shows: an artifact's arms, as recorded under one protocol.
+
+    suite: the suite's records of the same, where `frames` are a user's own.
+    """
 
     artifact: Artifact
     frames: Frames
     protocol: str
+    suite: Frames | None = None
+
+    @property
+    def whose(self) -> str:
+        """Whose the frames are, in one of the words that tables and figures have for it."""
+        return "suite" if self.suite is None else "yours"
 
     @property
     def empty(self) -> bool:
@@ -27,14 +36,15 @@ class View:
         return not (frames.runs or frames.counts or frames.ensembles)
 
 
-def make_view(artifact: Artifact, frames: Frames) -> View:
+def make_view(artifact: Artifact, frames: Frames, suite: Frames | None = None) -> View:
     """The artifact's arms under the protocol its figure shows.
 
     That is `paper` where any arm has it, else the artifact's own default, else the first of
     `quarter`, `short` (the first edition's) and the others there are; the default again when
     nothing is recorded. Counts are those of its networks where the artifact is counted, ensembles
     those of its data sets where it is of ensembles, else none. An artifact of studies shows the
-    runs that have them, and no other.
+    runs that have them, and no other. suite: all that the suite has, where the frames are a
+    user's own.
     """
     arms = arms_shown(artifact)
     studies = set(studies_wanted(artifact))
@@ -52,7 +62,7 @@ def make_view(artifact: Artifact, frames: Frames) -> View:
         counts=tuple(count for count in frames.counts if count.name in networks),
         ensembles=tuple(frames.ensembles_of(artifact) if artifact.ensemble else ()),
     )
-    return View(artifact, shown, protocol)
+    return View(artifact, shown, protocol, suite.select(arms, protocol) if suite else None)
 
 
 def arms_shown(artifact: Artifact) -> set[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,6 +16,7 @@ from matplotlib.ticker import MultipleLocator
 from resnet_repro.paper.artifacts import Arm
 from resnet_repro.paper.published import CIFAR_ITERATIONS, ITERATIONS, curve, curve_name
 from resnet_repro.records.datasets import PHOTOGRAPHS
+from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.view import View
 from resnet_repro.report.plots.style import (
     RGB,
@@ -50,6 +52,7 @@ _IMAGES = {
 
 MOST_SEEDS = 20  # that are drawn of an arm beside their mean; more make an area of one colour
 _SEED_WIDTH = 0.6
+_DOTS: dict[str, Any] = {"ls": "", "marker": "o", "ms": 3, "mew": 0.6}  # test filled, train hollow
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def training_curves(
 
     Bold: the mean over seeds. Thin lines of the same colour: each seed, where there are
     several, and of more than MOST_SEEDS the first. Thin and pale behind them: the paper's curve.
+    Dots, where the view is of a user's own runs: the mean over the suite's.
     Where our schedule has another length than the paper's, both are drawn by the fraction of
     training. An arm that was not run is named in the caption; a panel none of whose arms was is
     left out, unless that holds of all. The panels share one scale, or could not be compared,
@@ -140,13 +144,20 @@ def training_curves(
             keys.append(Line2D([], [], color="0.2", lw=_SEED_WIDTH, label=words))
         if published:
             grey = _pale((0.4, 0.4, 0.4))
-            keys.append(Line2D([], [], color=grey, lw=0.9, label="pale: the paper's curves"))
+            keys.append(Line2D([], [], color=grey, lw=0.9, label="pale: paper"))
+        if view.suite is not None and view.suite.runs:
+            keys.append(Line2D([], [], color="0.2", **_DOTS, label="dots: suite"))
+        keys.append(Line2D([], [], color="0.2", lw=2, label=f"lines: {view.whose}"))
         finish(figure, view.artifact.title, keys, view_caption(view, extra))
     return figure
 
 
 def _rows(view: View, arm: Arm) -> pd.DataFrame:
-    m = view.frames.metrics
+    return _rows_of(view.frames, arm)
+
+
+def _rows_of(frames: Frames, arm: Arm) -> pd.DataFrame:
+    m = frames.metrics
     return m[(m["dataset"] == arm.dataset) & (m["arm"] == arm.name)]
 
 
@@ -166,6 +177,7 @@ def _draw_panel(
     for arm in arms:
         for split in panel.splits:
             _draw_published(ax, panel, arm, split, axis, looks[split])
+            _draw_suite(ax, view, arm, split, axis, hues[arm.name])
             ends += _draw_ours(ax, view, arm, split, axis, hues[arm.name], looks[split])
     _label_x(ax, axis, panel)
     ax.set_xlim(panel.start * axis.end, panel.end * axis.end)
@@ -198,6 +210,16 @@ def _draw_published(ax: Axes, panel: Panel, arm: Arm, split: str, axis: _Axis, l
     x = axis.position(points["iteration"], axis.paper)
     hue = _pale(colour(arm.network))
     ax.plot(x, points["error_pct"], color=hue, lw=look.paper, ls=look.dash, zorder=1)
+
+
+def _draw_suite(ax: Axes, view: View, arm: Arm, split: str, axis: _Axis, hue: RGB) -> None:
+    """Of a user's own view: the suite's rows of the arm, where it has the protocol, their mean."""
+    here = None if view.suite is None else _rows_of(view.suite, arm)
+    if here is None or here.empty:
+        return
+    mean = here.groupby("iteration")[f"{split}_error"].mean()
+    x = axis.position(pd.Series(mean.index, index=mean.index), axis.ours)
+    ax.plot(x, mean, color=hue, mfc=hue if split == "test" else "white", zorder=2.5, **_DOTS)
 
 
 def _draw_ours(

@@ -16,7 +16,7 @@ from resnet_repro.report.plots.style import finish, new_figure, palette, style, 
 from resnet_repro.report.statistics import mean_half_width
 from resnet_repro.report.verdicts.rule import summarise
 
-PUBLISHED, RECORDED, EACH = "published", "recorded, mean of the final iterates", "each seed"
+PAPER, SUITE, EACH = "paper", "suite", "each seed"
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class _Point:
     seeds: tuple[float, ...]
     mean: float | None
     half_width: float | None  # of the 95 % interval of our mean
+    suite: float | None  # the suite's mean, where ours is a user's own
 
 
 def error_by_size(view: View) -> Figure:
@@ -40,20 +41,27 @@ def error_by_size(view: View) -> Figure:
     """
     points = [_point(view, arm.name) for arm in view.artifact.arms]
     shown = [p.half_width for p in points if p.half_width is not None]
-    ours = "95 % interval of our mean" if shown else "none at our means, for want of seeds"
-    extra = [f"Bars: {ours}; at a published mean, its printed standard deviation."]
+    whose = "your" if view.suite else "the suite's"
+    ours = (
+        f"95 % interval of {whose} mean" if shown else f"none at {whose} means, for want of seeds"
+    )
+    extra = [
+        "Means over seeds of the final iterates.",
+        f"Bars: {ours}; at the paper's mean, its printed standard deviation.",
+    ]
     with style():
         figure, axes = new_figure(8.8, 4.4, 2)
-        _draw(axes[0], points, [float(p.depth) for p in points], [str(p.depth) for p in points])
+        depths = [float(p.depth) for p in points]
+        _draw(axes[0], points, depths, [str(p.depth) for p in points], view.whose)
         axes[0].set_xlabel("layers")
         axes[0].set_ylabel("test error, %")
         sizes = [p.parameters for p in points]
-        _draw(axes[1], points, sizes, [p.text for p in _printed_sizes(view)])
+        _draw(axes[1], points, sizes, [p.text for p in _printed_sizes(view)], view.whose)
         axes[1].set_xlabel("parameters, millions")
         axes[1].sharey(axes[0])
         axes[1].tick_params(axis="x", rotation=60)  # 0.66 and 0.85 stand close together
         named = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
-        keys = [named[label] for label in (PUBLISHED, RECORDED, EACH) if label in named]
+        keys = [named[label] for label in (PAPER, SUITE, "yours", EACH) if label in named]
         finish(figure, view.artifact.title, keys, view_caption(view, extra))
     return figure
 
@@ -69,6 +77,7 @@ def _point(view: View, name: str) -> _Point:
     found = outcomes(view.frames, arm.dataset, name, view.protocol, "test_error")
     ours = summarise(found)
     s = spread(view.frames, arm, "test_error", view.protocol)
+    suite = view.suite and outcomes(view.suite, arm.dataset, name, view.protocol, "test_error")
     return _Point(
         depth=parse(arm.network).depth,
         parameters=published_for(keys["params"])[0].value,
@@ -76,10 +85,11 @@ def _point(view: View, name: str) -> _Point:
         seeds=tuple(o.value for o in found if o.value is not None and not o.diverged),
         mean=ours.mean,
         half_width=(None if s is None or ours.mean is None else mean_half_width(s, ours.n)),
+        suite=summarise(suite).mean if suite else None,
     )
 
 
-def _draw(ax: Axes, points: list[_Point], sizes: list[float], ticks: list[str]) -> None:
+def _draw(ax: Axes, points: list[_Point], sizes: list[float], ticks: list[str], whose: str) -> None:
     blue, _, _, vermilion, *_ = palette()
     ax.set_xscale("log")
     ax.errorbar(
@@ -91,7 +101,7 @@ def _draw(ax: Axes, points: list[_Point], sizes: list[float], ticks: list[str]) 
         mfc="white",
         lw=1,
         capsize=3,
-        label=PUBLISHED,
+        label=PAPER,
         zorder=2,
     )
     run = [(x, p) for x, p in zip(sizes, points, strict=True) if p.mean is not None]
@@ -104,8 +114,13 @@ def _draw(ax: Axes, points: list[_Point], sizes: list[float], ticks: list[str]) 
             marker="s",
             lw=1.6,
             capsize=3,
-            label=RECORDED,
+            label=whose,
             zorder=3,
+        )
+    theirs = [(x, p.suite) for x, p in zip(sizes, points, strict=True) if p.suite is not None]
+    if theirs:
+        ax.plot(
+            *zip(*theirs, strict=True), color=blue, mfc="white", marker="s", ls=":", label=SUITE
         )
     several = [
         (x, v) for x, p in zip(sizes, points, strict=True) if len(p.seeds) > 1 for v in p.seeds

@@ -22,9 +22,9 @@ from resnet_repro.report.plots.style import (
 )
 from resnet_repro.report.tables import ResultRow, table
 
-QUOTED, PUBLISHED = "quoted by the paper", "published"
-RECORDED, EACH = "recorded, mean of the final iterates", "each seed"
-ENSEMBLE = "recorded, on the validation images: not comparable"
+QUOTED, PUBLISHED = "quoted by the paper", "paper"
+RECORDED, EACH = "ours, mean of the final iterates", "each seed"
+ENSEMBLE = "ours, on the validation images: not comparable"
 
 
 def errors_by_network(view: View, errors: Sequence[str]) -> Figure:

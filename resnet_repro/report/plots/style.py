@@ -14,6 +14,7 @@ import math
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -229,7 +230,8 @@ def plotted_digest(view: View) -> str:
     they are read, or on pandas.
     """
     digest = hashlib.sha256(f"{view.artifact.name} {view.protocol}\n".encode())
-    for columns, rows in _plotted(view):
+    suite = view.suite and _plotted(replace(view, frames=view.suite, suite=None))
+    for columns, rows in (*_plotted(view), *(suite or ())):
         digest.update(f"{' '.join(columns)}\n".encode())
         cells = [_canonical_column(column) for column in zip(*rows, strict=True)]
         lines = [" ".join(row) for row in zip(*cells, strict=True)]

@@ -43,12 +43,16 @@ class Reported:
     protocol: str = ""  # of ours
 
 
-def reported(frames: Frames) -> list[Reported]:
-    """Network by network: the paper's value, ours by protocol, then the copies by name."""
+def reported(suite: Frames, yours: Frames | None = None) -> list[Reported]:
+    """Network by network: the paper's value, the suite's by protocol, then the copies by name.
+
+    yours: a user's own runs, which then follow the suite's.
+    """
     copies = load_reproductions()
     rows: list[Reported] = []
     for arm in sorted({copy.arm for copy in copies}, key=_order):
-        rows += [_paper(arm), *_ours(arm, frames)]
+        rows += [_paper(arm), *_ours(arm, suite, "suite")]
+        rows += _ours(arm, yours, "yours") if yours else []
         rows += [
             Reported(
                 arm,
@@ -84,13 +88,13 @@ def _paper(arm: str) -> Reported:
         "last",
         IMAGES,
         f"{CIFAR_ITERATIONS:,} iterations",
-        "the paper",
+        "paper",
         value.where,
         "",
     )
 
 
-def _ours(arm: str, frames: Frames) -> list[Reported]:
+def _ours(arm: str, frames: Frames, source: str) -> list[Reported]:
     rows = []
     for protocol in frames.protocols_of("cifar10", arm):
         ours = summarise(outcomes(frames, "cifar10", arm, protocol, "test_error"))
@@ -101,7 +105,7 @@ def _ours(arm: str, frames: Frames) -> list[Reported]:
             where = f"protocol {protocol}"
             rows.append(
                 Reported(
-                    arm, text, ours.mean, "last", IMAGES, schedule, "this suite", where, "",
+                    arm, text, ours.mean, "last", IMAGES, schedule, source, where, "",
                     protocol=protocol,
                 )
             )  # fmt: skip
@@ -141,7 +145,16 @@ def reproductions_texts(frames: Frames) -> dict[str, str]:
     """The table as Markdown, CSV and LaTeX, by file name."""
     rows = reported(frames)
     cells = reproductions_grid(rows)
-    plain: list[dict[str, Cell]] = [
+    return {
+        f"{NAME}.md": f"# {TITLE}\n\n{markdown_grid(cells)}\n{NOTE}\n",
+        f"{NAME}.csv": csv_text(reproductions_rows(rows)),
+        f"{NAME}.tex": latex_grid(cells, TITLE, f"tab:{NAME}"),
+    }
+
+
+def reproductions_rows(rows: Sequence[Reported]) -> list[dict[str, Cell]]:
+    """As plain values."""
+    return [
         {
             "arm": row.arm,
             "test_error": round(row.value, 6),
@@ -155,8 +168,3 @@ def reproductions_texts(frames: Frames) -> dict[str, str]:
         }
         for row in rows
     ]
-    return {
-        f"{NAME}.md": f"# {TITLE}\n\n{markdown_grid(cells)}\n{NOTE}\n",
-        f"{NAME}.csv": csv_text(plain),
-        f"{NAME}.tex": latex_grid(cells, TITLE, f"tab:{NAME}"),
-    }

@@ -14,10 +14,15 @@ from hypothesis import strategies as st
 from resnet_repro.messages import translated
 from resnet_repro.paper import artifacts
 from resnet_repro.report import render
+from resnet_repro.report.comparison import (
+    compare_records,
+    comparison_json,
+    comparison_lines,
+)
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.tables import table
 from resnet_repro.report.verdicts.joint import Difference, combine, family_test, joint_test
-from resnet_repro.report.write import compare_json, compare_rows, result_rows, write_report
+from resnet_repro.report.write import write_report
 from tests.helpers.records import Fake, imagenet, write
 
 S = 0.16
@@ -141,11 +146,11 @@ def test_every_form_of_a_table_tells_the_joint_test(tmp_path: Path) -> None:
     assert plain_joint is not None
     json.dumps(plain_joint, allow_nan=False)
     assert plain_joint["verdict"] == "consistent together"
-    assert result_rows("fig6", tmp_path / "results")[0][2] == line
-    empty = tmp_path / "empty"
-    assert compare_rows("fig6", tmp_path / "results", empty)[2] == (f"Recorded: {line}",)
-    both = compare_json("fig6", tmp_path / "results", empty)["joint"]
-    assert both == {"recorded": plain_joint, "yours": None}
+    compared = compare_records(
+        artifacts.load("fig6").artifact, tmp_path / "results", tmp_path / "empty"
+    )
+    assert comparison_lines(compared) == [f"suite: {line}"]
+    assert comparison_json(compared)["joint"] == {"suite": plain_joint, "yours": None}
 
 
 def test_the_page_shows_it_below_the_table(tmp_path: Path) -> None:
