@@ -1,4 +1,4 @@
-"""The command that tests networks on image files."""
+"""The command that tests networks: on image files, and recorded CIFAR nets on their data."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ from resnet_repro.cli.options import (
     Precision,
     Workers,
     as_path,
+    as_run,
     numbers,
 )
 from resnet_repro.cli.progress import Steps
 from resnet_repro.errors import UserError
-from resnet_repro.records.files import write_atomic
+from resnet_repro.models.names import CifarName, parse
+from resnet_repro.records import store
+from resnet_repro.records.files import is_file, write_atomic
 from resnet_repro.records.schema import SCHEMA
 
 if TYPE_CHECKING:
@@ -46,7 +49,10 @@ def evaluate(
     run: Annotated[
         list[Path] | None,
         typer.Option(
-            parser=as_path, metavar="DIR", help="A recorded run instead; several are an ensemble."
+            parser=as_run,
+            metavar="RUN",
+            help="A recorded run instead, its folder or name; several are an ensemble. Of CIFAR "
+            "networks each is tested by itself, on its data set's test images.",
         ),
     ] = None,
     data_root: DataRoot = None,
@@ -90,6 +96,25 @@ def evaluate(
     arch, weights = arch or [], weights or []
     if len(arch) != len(weights):
         raise UserError(f"{len(arch)} --arch and {len(weights)} --weights: give one for each")
+    if run and not arch and _of_cifar(run[0]):
+        odd = {
+            "crops": crops != "center",
+            "sizes": sizes,
+            "crop": crop,
+            "bn": bn != "moving",
+            "mean": mean != "torchvision",
+            "dataset": dataset,
+            "corrupt": corrupt != "fail",
+            "precision": precision not in ("auto", "fp32"),
+        }
+        for option, given in odd.items():
+            if given:
+                raise UserError(
+                    f"--{option} goes with photographs: a CIFAR run is tested on its own data "
+                    "set's test images, as it was trained, in fp32"
+                )
+        _evaluate_cifar(run, data_root, device, out, as_json)
+        return
     from resnet_repro.evaluate.imagenet import run as command
     from resnet_repro.runtime.device import choose
 
@@ -128,6 +153,56 @@ def evaluate(
     for path in (found.path, out):
         if path is not None:
             console().print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
+def _of_cifar(folder: Path) -> bool:
+    """Whether the folder of a run is one of a CIFAR network's; False where that is not known."""
+    spec = folder / "spec.json"
+    return is_file(spec) and isinstance(parse(store.read_spec(folder).network), CifarName)
+
+
+def _evaluate_cifar(
+    runs: list[Path],
+    data_root: Path | None,
+    device: Literal["auto", "cpu", "cuda", "mps"],
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Test each run's net, beside what its record says of the same weights. Nothing is filed."""
+    from resnet_repro.evaluate.recorded import measure_recorded
+    from resnet_repro.runtime.device import choose
+
+    chosen = choose(device, "fp32", kernels="off", compile="off", graph="off")
+    found = measure_recorded(runs, data_root, chosen)
+    told = [
+        {
+            "run": str(tested.record.run),
+            "images": tested.images,
+            "test_loss": tested.loss,
+            "test_error": tested.error,
+            "recorded_test_error": tested.recorded,
+        }
+        for tested in found
+    ]
+    text = json_text({"schema": SCHEMA, "tested": told})
+    if out is not None:
+        write_atomic(out, text.encode())
+    if as_json:
+        print_json({"schema": SCHEMA, "tested": told})
+        return
+    rows = [
+        (
+            str(tested.record.run),
+            tested.images,
+            f"{tested.error:.2f}",
+            "" if tested.recorded is None else f"{tested.recorded:.2f}",
+        )
+        for tested in found
+    ]
+    columns = ("run", "test images", "test error %", "as recorded %")
+    print_rows(console(), "Evaluation", columns, rows)
+    if out is not None:
+        console().print(f"wrote {out}", highlight=False, soft_wrap=True)
 
 
 def result_rows(found: Evaluated) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:

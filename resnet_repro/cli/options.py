@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 import platformdirs
 import typer
 
+from resnet_repro import paths
 from resnet_repro.errors import UserError
 from resnet_repro.paper import artifacts
+from resnet_repro.records.files import is_file
 
 
 def as_path(text: str | Path) -> Path:
@@ -19,6 +21,16 @@ def as_path(text: str | Path) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         raise UserError(f"{text}: there is no such home folder: give the path in full") from None
+
+
+def as_run(text: str | Path) -> Path:
+    """A run's folder, given as such or by its name: cifar10/resnet20/short/seed0.
+
+    A name is looked for among the user's own records, then among the suite's.
+    """
+    path = as_path(text)
+    places = (path, *(results / path for results in (paths.LOCAL, paths.RECORDED)))
+    return next((place for place in places if is_file(place / "spec.json")), path)
 
 
 def _cache() -> Path:

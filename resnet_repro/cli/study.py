@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from resnet_repro.cli.console import console, print_json, print_rows
-from resnet_repro.cli.options import AsJson, DataRoot, Device, as_path
+from resnet_repro.cli.options import AsJson, DataRoot, Device, as_run
 from resnet_repro.records.probes import PROBES
 
 
@@ -17,9 +17,9 @@ def study(
     run: Annotated[
         list[Path] | None,
         typer.Option(
-            parser=as_path,
-            metavar="DIR",
-            help="A recorded run of a CIFAR network; may be repeated.",
+            parser=as_run,
+            metavar="RUN",
+            help="A recorded run of a CIFAR network, its folder or name; may be repeated.",
         ),
     ] = None,
     data_root: DataRoot = None,

@@ -45,8 +45,8 @@ def write_report(
     is empty when there is nothing to show. suite: the suite's records, where the others are a
     user's own: tables and figures then show both beside the paper. page: where the HTML page
     goes; readmes: Markdown files whose marked parts are renewed; results_page: where the Markdown
-    page of all artifacts goes, whatever the names. Raises UserError for an unknown artifact, for a damaged record, and
-    when a folder cannot be written.
+    page of all artifacts goes, whatever the names. Raises UserError for an unknown artifact, for a
+    damaged record, and when a folder cannot be written.
     """
     # Here, as `compare` draws nothing and starts sooner without.
     from resnet_repro.report.page import write_page

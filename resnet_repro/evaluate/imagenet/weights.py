@@ -128,6 +128,7 @@ def finished_run(folder: Path) -> store.Record:
     if not is_file(place / "spec.json"):
         raise UserError(
             f"{folder} is no recorded run: give a folder <results>/<dataset>/<arm>/<protocol>/seed0"
+            ", or a name such as cifar10/resnet20/short/seed0"
         )
     if not store.is_done(place):
         raise UserError(f"{folder} is not finished: `status` says how far it is")

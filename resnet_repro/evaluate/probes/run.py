@@ -10,14 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from resnet_repro.commands import study_command
-from resnet_repro.data import load
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.errors import UserError, one_of
 from resnet_repro.evaluate.imagenet import weights
 from resnet_repro.evaluate.probes import deepening, lesions, shattering, shortcut_signal
 from resnet_repro.evaluate.probes.subject import Settings, Subject, Values, load_subject
-from resnet_repro.models.names import CifarName, parse
-from resnet_repro.records import evaluations, provenance, store
+from resnet_repro.evaluate.recorded import cifar_record, load_pixels
+from resnet_repro.records import evaluations, provenance
 from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.runtime.device import Device, computing, executed
 
@@ -46,7 +45,7 @@ def study(
         raise UserError(f"unknown study '{name}': {one_of(name, MEASURES)}")
     if not runs:
         raise UserError("give a recorded run: --run <results>/<dataset>/<arm>/<protocol>/seed0")
-    records = [_cifar_record(folder) for folder in runs]
+    records = [cifar_record(folder) for folder in runs]
     for record in records:
         weights.kept_weights(record)  # before minutes are spent on another
     found = []
@@ -55,7 +54,7 @@ def study(
         for record in records:
             started = provenance.utc_now()
             if data is None or data.name != record.spec.dataset:
-                data = _load(record.spec.dataset, data_root)
+                data = load_pixels(record.spec.dataset, data_root)
             say(f"{record.run}: {name}")
             settings, values = MEASURES[name](load_subject(record, data, device))
             evaluation = Evaluation(
@@ -68,23 +67,6 @@ def study(
             path = evaluations.write_evaluation(record.folder, evaluation)
             found.append((evaluation, path))
     return found
-
-
-def _cifar_record(folder: Path) -> store.Record:
-    record = weights.finished_run(folder)
-    if not isinstance(parse(record.spec.network), CifarName):
-        raise UserError(
-            f"{folder} is a run of {record.spec.network}: studies are of the CIFAR networks, "
-            "such as plain20 and resnet20"
-        )
-    return record
-
-
-def _load(name: str, root: Path | None) -> Dataset:
-    data = load(name, root)
-    if not isinstance(data, Dataset):
-        raise UserError(f"{name} is none of the data sets that CIFAR networks train on")
-    return data
 
 
 def _rounded(value: object) -> object:

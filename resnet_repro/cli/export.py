@@ -1,0 +1,46 @@
+"""The command that makes a recorded net usable elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from resnet_repro.cli.console import console
+from resnet_repro.cli.options import DataRoot, as_path, as_run
+
+
+def export(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            parser=as_run,
+            metavar="RUN",
+            help="A recorded run of a CIFAR network: its folder, or its name such as "
+            "cifar10/resnet20/short/seed0.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            parser=as_path,
+            metavar="DIR",
+            help="A new folder; named after the network, data set and protocol if not given.",
+        ),
+    ] = None,
+    push: Annotated[
+        str, typer.Option(metavar="OWNER/NAME", help="Upload it to the Hugging Face hub, too.")
+    ] = "",
+    data_root: DataRoot = None,
+) -> None:
+    """Write a recorded net as float32 safetensors, config.json and a model card."""
+    from resnet_repro.evaluate import export as command
+    from resnet_repro.evaluate.recorded import cifar_record
+
+    named = cifar_record(run).run
+    target = out or Path(f"{named.arm}-{named.dataset}-{named.protocol}")
+    print_line = console().print
+    print_line(f"wrote {command.export(run, target, data_root)}", highlight=False, soft_wrap=True)
+    if push:
+        print_line(f"pushed {command.push(target, push)}", highlight=False, soft_wrap=True)
