@@ -81,3 +81,16 @@ def test_targets_of_make_exist(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", (REPO / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:`|^    )make ([a-z-]+)", text, re.MULTILINE)) <= targets
+
+
+@pytest.mark.parametrize("document", sorted(REPO.glob("README*.md")), ids=lambda path: path.name)
+def test_snippets_run(
+    document: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As they stand, at the top of a checkout."""
+    monkeypatch.chdir(REPO)
+    snippets = re.findall(r"^```python\n(.*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL)
+    assert len(snippets) == 1
+    for snippet in snippets:
+        exec(compile(snippet, document.name, "exec"), {})
+    assert "cifar10/resnet20/" in capsys.readouterr().out

@@ -239,9 +239,7 @@ def test_what_cannot_be_studied_is_refused(
     assert "is no recorded run" in fails(capsys, "lesions", "--run", str(tmp_path))
     write(tmp_path, Fake("resnet18-A", dataset="imagenet"), Fake("resnet20"))
     photographs = tmp_path / "imagenet" / "resnet18-A" / "paper" / "seed0"
-    assert "studies are of the CIFAR networks" in fails(
-        capsys, "lesions", "--run", str(photographs)
-    )
+    assert "give one of a CIFAR network" in fails(capsys, "lesions", "--run", str(photographs))
     bare = tmp_path / "cifar10" / "resnet20" / "paper" / "seed0"
     said = fails(capsys, "lesions", "--run", str(bare))
     assert "keeps no weights" in said
