@@ -100,7 +100,7 @@ def push(folder: Path, repository: str) -> str:
     """
     try:
         from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+        from huggingface_hub.errors import HTTPError
     except ImportError:
         raise UserError("--push needs huggingface_hub: pip install 'resnet-repro[hub]'") from None
     try:
@@ -109,7 +109,7 @@ def push(folder: Path, repository: str) -> str:
         told = api.upload_folder(
             repo_id=repository, folder_path=folder, commit_message="Weights, config and model card"
         )
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except (HTTPError, ValueError, OSError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
             f"cannot push to {repository}: {reason}; {folder} holds what was to go there"

@@ -209,7 +209,8 @@ def _of(
     key, title = column.key, column.title if column.compared or not column.ours else ""
     if yours:
         key = key.replace("suite", "yours") if "suite" in key else f"yours_{key}"
-        title = {"": "", "suite": _("yours"), "verdict": _("your verdict")}[title]
+    titles = {"suite": _("yours"), "verdict": _("your verdict")}
+    title = (titles if yours else {"verdict": _("suite's verdict")}).get(title, title)
     return Column(
         key,
         lambda both: column.value(side(both)),

@@ -287,7 +287,7 @@ class _Hub(BaseHTTPRequestHandler):
             self._answer(404, {"error": self.path})
 
     def do_GET(self) -> None:
-        self._answer(200, {"id": "me/net", "siblings": [], "sha": "0" * 40})
+        self._answer(404, {"error": "nothing there"})
 
     def _answer(self, status: int, value: object) -> None:
         text = json.dumps(value).encode()
@@ -340,3 +340,6 @@ def test_what_the_hub_refuses_is_one_line(hub: _Server, digits_run: Path, tmp_pa
     hub.refuses = True
     refused(lambda: push(target, "me/net"), "cannot push to me/net", "no right to write there")
     refused(lambda: push(target, "no name"), "cannot push to no name")
+    hub.shutdown()
+    hub.server_close()
+    refused(lambda: push(target, "me/net"), "cannot push to me/net", str(target))

@@ -413,8 +413,8 @@ def test_tables_are_drawn_published_quoted_and_recorded(tmp_path: Path) -> None:
         for x, y in zip(*(np.asarray(v) for v in (line.get_xdata(), line.get_ydata())), strict=True)
     }
     assert ("quoted by the paper", 28.07, "VGG-16") in marks
-    assert ("published", 25.03, "ResNet-34-A") in marks
-    assert ("recorded, mean of the final iterates", 25.2, "ResNet-34-A") in marks
+    assert ("paper", 25.03, "ResNet-34-A") in marks
+    assert ("ours, mean of the final iterates", 25.2, "ResNet-34-A") in marks
     assert {("each seed", 25.1, "ResNet-34-A"), ("each seed", 25.3, "ResNet-34-A")} <= marks
     assert len(top5.get_lines()) > len(names)
     assert "Not evaluated yet: resnet50." in small_print(figure)
@@ -426,8 +426,8 @@ def test_table_5_draws_ensembles_apart_from_the_published_one(tmp_path: Path) ->
     names = [t.get_text() for t in ax.get_yticklabels()]
     assert names[-2:] == ["ResNet (ILSVRC'15)", "dense-of1-0"]
     found = {str(line.get_label()): float(np.asarray(line.get_xdata())[0]) for line in ax.lines}
-    assert found["published"] == 3.57
-    assert found["recorded, on the validation images: not comparable"] == 4.1
+    assert found["paper"] == 3.57
+    assert found["ours, on the validation images: not comparable"] == 4.1
 
 
 @pytest.mark.parametrize("artifact", OURS, ids=lambda a: a.name)

@@ -199,7 +199,7 @@ def test_means_spread_and_seeds(tmp_path: Path) -> None:
     assert row.seeds == (0, 1, 2)
     assert recorded_text(row.ours, row.metric) == "6.60 ± 0.10 (n = 3)"
     assert published_text(row.published, row.metric) == "6.61 ± 0.16 (n = 5)"
-    assert best_text(row) == "6.50 of 3; published 6.43 of 5"
+    assert best_text(row) == "6.50 of 3; paper 6.43 of 5"
     # s^2 = (4 * 0.0256 + 2 * 0.01) / 6 = 0.0204, s = 0.142829; t(0.975, 6) = 2.446912
     # h = 2.446912 * 0.142829 * sqrt(1/3 + 1/5) = 0.349490 * 0.730297 = 0.255232
     assert row.ours.half_width == pytest.approx(0.255232, abs=1e-5)

@@ -187,7 +187,7 @@ def test_table_6_draws_published_and_recorded_with_intervals(tmp_path: Path) -> 
 
 def test_without_seeds_to_go_by_table_6_shows_no_interval(tmp_path: Path) -> None:
     figure = draw(view_of(tmp_path, "table6", Fake("resnet20", 12.0, protocol="short")))
-    assert "none at our means" in small_print(figure)
+    assert "none at the suite's means" in small_print(figure)
 
 
 def overlaps(figure: Figure) -> list[tuple[str, str]]:
