@@ -99,8 +99,8 @@ def push(folder: Path, repository: str) -> str:
     there, and for what the hub refuses.
     """
     try:
+        from httpx2 import HTTPError  # its client's, and the base of its own errors
         from huggingface_hub import HfApi
-        from huggingface_hub.errors import HTTPError
     except ImportError:
         raise UserError("--push needs huggingface_hub: pip install 'resnet-repro[hub]'") from None
     try:
