@@ -48,7 +48,9 @@ def write_report(
     """
     # Here, as `compare` draws nothing and starts sooner without.
     from resnet_repro.report.page import write_page
-    from resnet_repro.report.plots import style
+    from resnet_repro.report.plots.digest import plotted_digest
+    from resnet_repro.report.plots.files import save
+    from resnet_repro.report.plots.style import style
 
     frames = read_frames(results_dirs)
     written: list[Path] = []
@@ -64,10 +66,10 @@ def write_report(
         written += write_tables(found, tables_dir)
         if name == COPIES_BESIDE:
             written += _write_texts(reproductions_texts(frames), tables_dir)
-        with style.style():
+        with style():
             figure = experiment.draw(view)
-        drawn = style.save(
-            figure, figures_dir, experiment.artifact.stem, style.plotted_digest(view)
+        drawn = save(
+            figure, figures_dir, experiment.artifact.stem, plotted_digest(view)
         )
         written += drawn
         shown.append((found, drawn[0]))

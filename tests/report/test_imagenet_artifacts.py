@@ -22,6 +22,7 @@ from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import make_view
 from resnet_repro.report.plots import style
+from resnet_repro.report.plots.digest import plotted_digest
 from resnet_repro.report.results_page import results_page
 from resnet_repro.report.tables import ResultRow, comparison, table
 from resnet_repro.report.throughput import pace, seconds_per_image
@@ -445,7 +446,7 @@ def test_no_words_lie_on_words(tmp_path: Path, artifact: Artifact, complete: boo
 
 def test_digests_follow_evaluations_and_ensembles_and_leave_others_alone(tmp_path: Path) -> None:
     def digest(name: str, artifact: Artifact, *fakes: Fake) -> str:
-        return style.plotted_digest(make_view(artifact, frames(tmp_path / name, *fakes)))
+        return plotted_digest(make_view(artifact, frames(tmp_path / name, *fakes)))
 
     cifar = artifacts.load("fig1").artifact
     one = Fake("plain20", 9.7, 1.4)

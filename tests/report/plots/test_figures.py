@@ -25,6 +25,8 @@ from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import View, make_view
 from resnet_repro.report.plots import style
 from resnet_repro.report.plots.curves import Panel, training_curves
+from resnet_repro.report.plots.digest import plotted_digest
+from resnet_repro.report.plots.files import save, stored_digest
 from tests.helpers.records import Fake, write
 
 PLAIN = (Fake("plain20", 9.7, 1.4, rows=16), Fake("plain56", 13.2, 6.0, rows=16))
@@ -240,15 +242,15 @@ def test_colours_go_by_depth() -> None:
 
 
 def saved(tmp_path: Path, view: View, folder: str) -> tuple[Path, Path]:
-    svg, png = style.save(draw(view), tmp_path / folder, "f", style.plotted_digest(view))
+    svg, png = save(draw(view), tmp_path / folder, "f", plotted_digest(view))
     return svg, png
 
 
 def test_files_name_their_data_and_hold_no_dates(tmp_path: Path) -> None:
     view = view_of(tmp_path, "fig1", *PLAIN)
     svg, png = saved(tmp_path, view, "out")
-    digest = style.plotted_digest(view)
-    assert style.stored_digest(svg) == style.stored_digest(png) == digest
+    digest = plotted_digest(view)
+    assert stored_digest(svg) == stored_digest(png) == digest
     with Image.open(png) as image:
         assert image.text == {"Description": f"data-sha256: {digest}"}  # type: ignore[attr-defined]
     text = svg.read_text()
@@ -281,15 +283,15 @@ def test_a_users_own_style_does_not_leak_in(tmp_path: Path) -> None:
 
 
 def test_the_digest_follows_the_data_and_nothing_else(tmp_path: Path) -> None:
-    base = style.plotted_digest(view_of(tmp_path / "a", "fig1", *PLAIN))
-    moved = style.plotted_digest(view_of(tmp_path / "b", "fig1", *reversed(PLAIN)))
+    base = plotted_digest(view_of(tmp_path / "a", "fig1", *PLAIN))
+    moved = plotted_digest(view_of(tmp_path / "b", "fig1", *reversed(PLAIN)))
     assert moved == base
     # An arm of another artifact changes nothing.
-    more = style.plotted_digest(view_of(tmp_path / "c", "fig1", *PLAIN, Fake("resnet20")))
+    more = plotted_digest(view_of(tmp_path / "c", "fig1", *PLAIN, Fake("resnet20")))
     assert more == base
     changes = {"test_error": 9.71, "seed": 1, "precision": "bf16", "rows": 15, "status": "diverged"}
     others = {
-        style.plotted_digest(
+        plotted_digest(
             view_of(
                 tmp_path / name,
                 "fig1",
@@ -306,9 +308,9 @@ def test_a_file_without_a_digest_is_named(tmp_path: Path) -> None:
     path = tmp_path / "f.svg"
     path.write_text("<svg/>")
     with pytest.raises(UserError, match="names no data"):
-        style.stored_digest(path)
+        stored_digest(path)
     with pytest.raises(UserError, match="cannot read"):
-        style.stored_digest(tmp_path / "none.svg")
+        stored_digest(tmp_path / "none.svg")
 
 
 def test_an_unwritable_folder_is_the_users_to_mend(tmp_path: Path) -> None:
