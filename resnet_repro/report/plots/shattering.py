@@ -111,6 +111,7 @@ def draw_norms(norms: Mapping[str, Mapping[str, Sequence[float]]], title: str, t
 
 def _draw_norms(ax: Axes, title: str, each: Mapping[str, Sequence[float]]) -> None:
     ax.set_yscale("log")
+    ax.yaxis.set_major_formatter("{x:g}")  # an exponent would be too small to read
     ax.set_title(title)
     ax.set_xlabel("layer, from input to output")
     for network, values in each.items():
