@@ -18,14 +18,13 @@ from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import make_view
 from resnet_repro.report.results_page import results_page as page_text
 from resnet_repro.report.sections.first_table import first_table
-from resnet_repro.report.sections.other_reproductions import reproductions_texts
+from resnet_repro.report.sections.other_reproductions import BESIDE, reproductions_texts
 from resnet_repro.report.sections.summary import count_states, not_attempted
 from resnet_repro.report.tables import SideBySide, Table, comparison, table, table_joint
 from resnet_repro.report.throughput import pace
 from resnet_repro.report.verdicts.joint import Joint
 
 ALL = "results.csv"  # every number of every artifact in one table
-COPIES_BESIDE = "table6"  # the artifact that the table of public copies goes with
 
 
 def write_report(
@@ -64,13 +63,11 @@ def write_report(
         if view.empty:
             continue
         written += write_tables(found, tables_dir)
-        if name == COPIES_BESIDE:
+        if name == BESIDE:
             written += _write_texts(reproductions_texts(frames), tables_dir)
         with style():
             figure = experiment.draw(view)
-        drawn = save(
-            figure, figures_dir, experiment.artifact.stem, plotted_digest(view)
-        )
+        drawn = save(figure, figures_dir, experiment.artifact.stem, plotted_digest(view))
         written += drawn
         shown.append((found, drawn[0]))
     if names is None and shown:

@@ -245,7 +245,9 @@ def _draw_ours(
     for ax in axes.both:
         if len(seeds.columns) > 1:
             for seed in seeds.columns[:MOST_SEEDS]:
-                ax.plot(x, seeds[seed], color=hue, ls=look.dash, lw=_SEED_WIDTH, alpha=0.5, zorder=2)
+                ax.plot(
+                    x, seeds[seed], color=hue, ls=look.dash, lw=_SEED_WIDTH, alpha=0.5, zorder=2
+                )
         ax.plot(x, mean, color=hue, ls=look.dash, lw=look.width, zorder=3)
     return pd.Series(mean.to_numpy(), index=x)
 

@@ -21,6 +21,7 @@ from resnet_repro.errors import UserError
 from resnet_repro.records.files import write_atomic
 from resnet_repro.report.plots.style import DPI, style
 
+
 def save(figure: Figure, folder: Path, stem: str, data_digest: str) -> list[Path]:
     """Write `<stem>.svg` and `<stem>.png`, each with the digest of its data in its metadata.
 

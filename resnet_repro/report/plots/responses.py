@@ -53,9 +53,7 @@ def _dash(network: str) -> str:
     return "--" if parse(network).plain else "-"
 
 
-def _draw(
-    axes: PanelAxes, view: View, means: Mapping[str, Sequence[float]], order: Order
-) -> None:
+def _draw(axes: PanelAxes, view: View, means: Mapping[str, Sequence[float]], order: Order) -> None:
     for arm in view.artifact.arms:
         shade, dash = colour(arm.network), _dash(arm.network)
         mean = means[arm.name]

@@ -173,7 +173,7 @@ def _numbers(browser: Browser) -> list[float]:
 
 def test_the_verdicts_are_filtered(browser: Browser) -> None:
     total = int(browser.run("return verdictRows.length"))
-    browser.one(".chip[data-state=reduced]").click()
+    browser.one(".chip[data-verdict=reduced]").click()
     reduced = browser.shown(6)
     assert reduced
     assert set(reduced) == {"reduced"}
