@@ -174,7 +174,7 @@ function draw(drawn) {
       axes: axes(drawn),
       series: [{}, ...drawn.lines.map(({ line }, i) => series(chart, line, shown[i]))],
       hooks: {
-        drawAxes: [(u) => spreads(u, drawn)],
+        draw: [(u) => spreads(u, drawn)],
         setCursor: [(u) => showTip(u, drawn, tip)],
         setSelect: [(u) => { figure.querySelector(".zoom-out").hidden = u.select.width < 1; }],
       },
@@ -223,7 +223,7 @@ function axes({ chart, asPart }) {
     const tight = (u) => u.width / chart.categories.length < 82;
     Object.assign(x, {
       splits: () => chart.categories.map((_, i) => i), values: () => chart.categories,
-      rotate: (u) => (tight(u) ? -40 : 0), size: (u) => (tight(u) ? 64 : 28), grid: { show: false },
+      rotate: (u) => (tight(u) ? 40 : 0), size: (u) => (tight(u) ? 64 : 28), grid: { show: false },
     });
   } else {
     x.values = (u, ticks) => ticks.map((t) => (t >= 1000 ? `${t / 1000}k` : String(t)));
@@ -268,7 +268,7 @@ const BAR_EVERY = 28; // CSS pixels from one bar of a curve to the next
 function spreads(u, { chart, lines, state }) {
   const context = u.ctx;
   const lowest = state.log ? u.scales.y.min : -Infinity; // a logarithmic axis has no zero
-  const cap = 3 * devicePixelRatio;
+  const cap = (chart.categories ? 6 : 3) * devicePixelRatio; // a point hides what is narrower
   lines.forEach((l, index) => {
     if (!l.spread || !u.series[index + 1].show) return;
     context.save();

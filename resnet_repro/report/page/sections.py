@@ -28,6 +28,7 @@ class PageCell:
 
     text: str
     said: bool  # language, not a name or a number
+    number: bool  # whether its column is one of numbers
     anchor: str = ""
     verdict: str = ""  # the state of a verdict's cell
 
@@ -188,6 +189,7 @@ def _line(
             PageCell(
                 text,
                 said=column.said,
+                number=column.number,
                 anchor=f"{anchor}-{column.title.replace(' ', '-')}" if number else "",
                 verdict=verdict if column.title == "verdict" else "",
             )
