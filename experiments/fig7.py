@@ -38,7 +38,7 @@ ARTIFACT = Artifact(
 
 
 def draw(view: View) -> Figure:
-    """The layers in their order above, sorted by response below, as in the paper."""
+    """The layers in their order, and sorted by response, as in the paper."""
     from resnet_repro.report.plots.responses import layer_responses
 
     return layer_responses(view)

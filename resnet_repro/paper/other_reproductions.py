@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from importlib import resources
 
 from resnet_repro.errors import UserError
+from resnet_repro.messages import _
 
-ITERATES = ("last", "best test epoch", "best validation epoch", "not stated")
+ITERATES = (_("last"), _("best test epoch"), _("best validation epoch"), _("not stated"))
 COLUMNS = (
     "source",
     "file",

@@ -18,14 +18,13 @@ from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import View, make_view
 from resnet_repro.report.results_page import results_page as page_text
 from resnet_repro.report.sections.first_table import first_table
-from resnet_repro.report.sections.other_reproductions import reproductions_texts
+from resnet_repro.report.sections.other_reproductions import BESIDE, reproductions_texts
 from resnet_repro.report.sections.summary import count_states, not_attempted
 from resnet_repro.report.side_by_side import SideBySide, side_by_side
 from resnet_repro.report.tables import Table, table
 from resnet_repro.report.throughput import pace
 
 ALL = "results.csv"  # every number of every artifact in one table
-COPIES_BESIDE = "table6"  # the artifact that the table of public copies goes with
 
 
 def write_report(
@@ -65,7 +64,7 @@ def write_report(
             continue
         both = side_by_side(experiment.artifact, suite_frames, frames) if suite_frames else None
         written += write_tables(found, tables_dir, both)
-        if name == COPIES_BESIDE:
+        if name == BESIDE:
             written += _write_texts(reproductions_texts(frames), tables_dir)
         drawn = draw_figure(experiment, view, figures_dir)
         written += drawn
@@ -88,11 +87,14 @@ def write_report(
 
 def draw_figure(experiment: Experiment, view: View, folder: Path) -> list[Path]:
     """Draw what a view shows; the files."""
-    from resnet_repro.report.plots import style
+    # Here, as a table alone draws nothing and is made sooner without.
+    from resnet_repro.report.plots.digest import plotted_digest
+    from resnet_repro.report.plots.files import save
+    from resnet_repro.report.plots.style import style
 
-    with style.style():
+    with style():
         figure = experiment.draw(view)
-    return style.save(figure, folder, experiment.artifact.stem, style.plotted_digest(view))
+    return save(figure, folder, experiment.artifact.stem, plotted_digest(view))
 
 
 def write_figure(name: str, suite: Path, yours: Path, folder: Path) -> list[Path]:

@@ -14,7 +14,8 @@ from resnet_repro.records.metrics import COUNTED
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import make_view
-from resnet_repro.report.plots.style import plotted_digest, stored_digest
+from resnet_repro.report.plots.digest import plotted_digest
+from resnet_repro.report.plots.files import stored_digest
 from resnet_repro.report.results_page import heading_anchor, results_page
 from resnet_repro.report.sections.other_reproductions import reproductions_texts
 from resnet_repro.report.tables import table

@@ -48,6 +48,7 @@ class Fake:
     # evaluation -> top-1 and top-5 error
     evaluations: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     images_per_second: float = 1000.0
+    response: float = 1.5  # standard deviation of the first layer's
 
     @property
     def run(self) -> schema.RunId:
@@ -153,7 +154,7 @@ def _write(results: Path, fake: Fake) -> None:
         norms |= {f"{name}_weights": fake.weights for name in names}
     gradients: list[dict[str, object]] = [{"iteration": i, **norms} for i in (1, *iterations)]
     store.write_table(folder / "gradients.csv", columns, gradients)
-    layers: list[dict[str, object]] = [{"layer": 1, "name": "conv1", "std": 1.5}]
+    layers: list[dict[str, object]] = [{"layer": 1, "name": "conv1", "std": fake.response}]
     store.write_table(folder / "layers.csv", schema.LAYERS, layers)
     store.write_result(
         folder,

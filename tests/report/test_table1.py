@@ -27,7 +27,7 @@ from resnet_repro.paths import RECORDED
 from resnet_repro.records.counts import find_counts, read_count
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import make_view
-from resnet_repro.report.plots.style import plotted_digest
+from resnet_repro.report.plots.digest import plotted_digest
 from resnet_repro.report.tables import ResultRow, table
 from resnet_repro.sweep import status
 from tests.helpers.records import Fake, write

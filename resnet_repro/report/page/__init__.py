@@ -31,6 +31,9 @@ from resnet_repro.report.page.runs import read_run
 from resnet_repro.report.page.sections import run_anchor
 from resnet_repro.report.page.words import WORDS
 from resnet_repro.report.render import joint_text
+from resnet_repro.report.sections.other_reproductions import BESIDE, Reported, reported
+from resnet_repro.report.sections.other_reproductions import HEADS as COPIES_HEADS
+from resnet_repro.report.sections.other_reproductions import NOTE as COPIES_NOTE
 from resnet_repro.report.sections.summary import Summary, not_attempted
 from resnet_repro.report.tables import Table
 
@@ -59,8 +62,10 @@ class Section:
     notes: tuple[str, ...]
     picture: str
     joint: str  # the table's joint test in words; empty without one
+    copies: tuple[Reported, ...] = ()  # what other reproductions report
 
 
+FIRST = ("table6", "fig6")  # what a reader wants to see, before everything else
 MOST_SECTIONS = 120  # runs, each some 20 kB with its rows
 LARGEST_DRAWING = 250_000  # bytes of a figure that stays a drawing; a picture of it has fewer
 
@@ -92,9 +97,12 @@ def write_page(
             table.notes,
             _still(svg),
             joint_text(table.joint),
+            tuple(reported(frames)) if table.artifact.name == BESIDE else (),
         )
         for table, svg in tables
     ]
+    shown.sort(key=lambda s: (FIRST + (s.table.artifact.name,)).index(s.table.artifact.name))
+    every = sections.verdicts([(s.table, s.results, s.claims) for s in shown])
     runs = [
         (
             read_run(store.read_record(run.id, run.folder), path),
@@ -118,7 +126,12 @@ def write_page(
         .render(
             title=WORDS["title"],
             sections=shown,
-            verdicts=sections.verdicts([(s.table, s.results, s.claims) for s in shown]),
+            first=[s for s in shown if s.table.artifact.name in FIRST],
+            others=[s for s in shown if s.table.artifact.name not in FIRST],
+            copies_heads=COPIES_HEADS,
+            copies_note=COPIES_NOTE,
+            verdicts=every,
+            chips=sections.chips(every),
             summary=summary,
             not_attempted=not_attempted(),
             runs=runs,

@@ -174,7 +174,7 @@ function draw(drawn) {
       axes: axes(drawn),
       series: [{}, ...drawn.lines.map(({ line }, i) => series(chart, line, shown[i]))],
       hooks: {
-        drawAxes: [(u) => spreads(u, drawn)],
+        draw: [(u) => spreads(u, drawn)],
         setCursor: [(u) => showTip(u, drawn, tip)],
         setSelect: [(u) => { figure.querySelector(".zoom-out").hidden = u.select.width < 1; }],
       },
@@ -223,7 +223,7 @@ function axes({ chart, asPart }) {
     const tight = (u) => u.width / chart.categories.length < 82;
     Object.assign(x, {
       splits: () => chart.categories.map((_, i) => i), values: () => chart.categories,
-      rotate: (u) => (tight(u) ? -40 : 0), size: (u) => (tight(u) ? 64 : 28), grid: { show: false },
+      rotate: (u) => (tight(u) ? 40 : 0), size: (u) => (tight(u) ? 64 : 28), grid: { show: false },
     });
   } else {
     x.values = (u, ticks) => ticks.map((t) => (t >= 1000 ? `${t / 1000}k` : String(t)));
@@ -252,23 +252,45 @@ function yRange(drawn) {
     const [low, high] = positive.length ? [Math.min(...positive), Math.max(...positive)] : [0.1, 1];
     return low < high ? uPlot.rangeLog(low, high, 10, false) : [low / 2, high * 2];
   }
+  // Points need no zero, which would make their bars too small to be seen; bars of counts do.
+  if (drawn.chart.y === "error" && drawn.chart.categories && values.length) {
+    const lows = drawn.lines.flatMap((l) => l.y.map((y, i) => y - (l.spread?.[i] || 0)));
+    const [low, high] = [Math.min(...lows), Math.max(...values)];
+    const room = 0.08 * (high - low) || 1;
+    return [low - room, high + room];
+  }
   return [0, values.length ? uPlot.rangeNum(0, Math.max(...values, 1e-9), 0.05, true)[1] : 1];
 }
 
-/** A published standard deviation, and ours, as bars at their points. */
-function spreads(u, { lines }) {
+const BAR_EVERY = 28; // CSS pixels from one bar of a curve to the next
+
+/** Standard deviations, published and ours, as bars at their points; of a curve at some. */
+function spreads(u, { chart, lines, state }) {
   const context = u.ctx;
+  const lowest = state.log ? u.scales.y.min : -Infinity; // a logarithmic axis has no zero
+  const cap = (chart.categories ? 6 : 3) * devicePixelRatio; // a point hides what is narrower
   lines.forEach((l, index) => {
     if (!l.spread || !u.series[index + 1].show) return;
     context.save();
     context.strokeStyle = u.series[index + 1].stroke(u, index + 1);
     context.lineWidth = devicePixelRatio * 1.2;
+    // Bars of one curve stand between those of the next.
+    let next = chart.categories ? -Infinity : u.bbox.left + ((index * 9) % BAR_EVERY) * devicePixelRatio;
+    context.beginPath();
+    context.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
+    context.clip();
     l.spread.forEach((half, i) => {
-      if (!half) return;
       const x = u.valToPos(l.x[i], "x", true);
+      if (!half || x < next) return;
+      if (!chart.categories) next = x + BAR_EVERY * devicePixelRatio;
+      const ends = [Math.max(lowest, l.y[i] - half), l.y[i] + half].map((y) => u.valToPos(y, "y", true));
       context.beginPath();
-      context.moveTo(x, u.valToPos(l.y[i] - half, "y", true));
-      context.lineTo(x, u.valToPos(l.y[i] + half, "y", true));
+      context.moveTo(x, ends[0]);
+      context.lineTo(x, ends[1]);
+      for (const end of ends) {
+        context.moveTo(x - cap, end);
+        context.lineTo(x + cap, end);
+      }
       context.stroke();
     });
     context.restore();

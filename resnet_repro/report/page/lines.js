@@ -46,7 +46,7 @@ function paperPoints(line) {
   return { at: curve.x, y: curve.y, schedule: curve.schedule };
 }
 
-/** The mean over a line's runs, where all of them have a value. */
+/** The mean over a line's runs, where all of them have a value, and their standard deviation. */
 function runPoints(line) {
   const [table, column] = line.of.split(".");
   const runs = line.runs.map((i) => DATA.runs[i]);
@@ -60,14 +60,21 @@ function runPoints(line) {
   }
   const at = [...values.keys()].sort((a, b) => a - b);
   const y = at.map((i) => mean(values.get(i), runs.length, line.mean === "log"));
+  const spread = runs.length > 1 && !line.mean && !line.sorted ? at.map((i, k) => deviation(values.get(i), y[k])) : null;
   if (line.sorted) y.sort((a, b) => b - a);
-  return { at, y, schedule: table === "layers" ? 0 : runs[0].schedule };
+  return { at, y, spread, schedule: table === "layers" ? 0 : runs[0].schedule };
 }
 
 function mean(values, wanted, byLog) {
   if (values.length < wanted || values.some((v) => v === null || (byLog && v <= 0))) return null;
   const sum = values.reduce((total, v) => total + (byLog ? Math.log(v) : v), 0);
   return byLog ? Math.exp(sum / values.length) : sum / values.length;
+}
+
+/** The standard deviation of values about their mean; null where there is none. */
+function deviation(values, center) {
+  if (center === null) return null;
+  return Math.sqrt(values.reduce((total, v) => total + (v - center) ** 2, 0) / (values.length - 1));
 }
 
 /** The place in sorted numbers that is nearest to one. */

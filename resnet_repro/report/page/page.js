@@ -23,6 +23,8 @@ function setLanguage(wanted) {
     part.setAttribute("aria-label", chinese ? part.dataset.zhLabel : part.dataset.enLabel);
   }
   showRows();
+  labelCells();
+  nameThemeButton();
   document.querySelectorAll("details.rows[data-filled]").forEach(fillRows);
   redrawCharts();
 }
@@ -36,9 +38,17 @@ document.getElementById("language").addEventListener("click", () => {
 
 const themeButton = document.getElementById("theme");
 
+/** The button says what it does, which is the other theme than the one that is shown. */
+function nameThemeButton() {
+  const [name, label] = isDark() ? ["light", "to_light"] : ["dark", "to_dark"];
+  themeButton.textContent = text(name);
+  themeButton.setAttribute("aria-label", text(label));
+  themeButton.hidden = false;
+}
+
 function setTheme(wanted) {
   document.documentElement.dataset.theme = wanted;
-  themeButton.setAttribute("aria-pressed", String(wanted === "dark"));
+  nameThemeButton();
   redrawCharts();
 }
 
@@ -136,7 +146,9 @@ matchMedia("print").addEventListener("change", (event) => (event.matches ? expan
 
 // --- Begin
 
-themeButton.setAttribute("aria-pressed", String(isDark()));
+nameThemeButton();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", nameThemeButton);
+labelCells();
 if (memory.get("theme")) setTheme(memory.get("theme") === "dark" ? "dark" : "light");
 const asked = new URLSearchParams(location.search).get("lang") || memory.get("language") || navigator.language;
 if (asked.startsWith("zh")) setLanguage("zh");

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from resnet_repro.records.metrics import metric_words
 from resnet_repro.records.schema import RunId
 from resnet_repro.report.columns import CLAIMS, RESULTS, Column, R, shown
-from resnet_repro.report.sections.summary import state
+from resnet_repro.report.sections.summary import STATES, state
 from resnet_repro.report.tables import ResultRow, Table
 
 
@@ -27,6 +28,7 @@ class PageCell:
 
     text: str
     said: bool  # language, not a name or a number
+    number: bool  # whether its column is one of numbers
     anchor: str = ""
     verdict: str = ""  # the state of a verdict's cell
 
@@ -68,6 +70,7 @@ class Verdict:
     recorded: str
     difference: str
     verdict: str
+    word: str  # the verdict without what explains it
     state: str
     anchor: str  # of the row in its artifact's section
     order: tuple[float | None, float | None, float | None]
@@ -140,6 +143,7 @@ def verdicts(tables: Sequence[tuple[Table, LinkedGrid, LinkedGrid | None]]) -> l
                     cells.get("suite", ""),
                     cells.get("difference", ""),
                     row.ours.verdict,
+                    row.ours.verdict or "missing",
                     state(row.ours.verdict),
                     line.anchor,
                     (value.value, ours.mean, ours.difference),
@@ -157,12 +161,21 @@ def verdicts(tables: Sequence[tuple[Table, LinkedGrid, LinkedGrid | None]]) -> l
                     "",
                     cells.get("difference", ""),
                     claim.result.label,
+                    claim.result.verdict or "missing",
                     state(claim.result.verdict),
                     line.anchor,
                     (None, None, claim.result.difference),
                 )
             )
     return found
+
+
+def chips(found: Sequence[Verdict]) -> list[tuple[str, str, int]]:
+    """Each verdict that there is with its state and how many rows have it, the best first."""
+    counted = Counter((v.word, v.state) for v in found)
+    order = [word for words in STATES.values() for word in words]
+    ranked = sorted(counted.items(), key=lambda item: order.index(item[0][0]))
+    return [(word, name, n) for (word, name), n in ranked]
 
 
 def _line(
@@ -176,6 +189,7 @@ def _line(
             PageCell(
                 text,
                 said=column.said,
+                number=column.number,
                 anchor=f"{anchor}-{column.title.replace(' ', '-')}" if number else "",
                 verdict=verdict if column.title == "verdict" else "",
             )

@@ -1,11 +1,21 @@
 "use strict";
-// Sorting and filtering of the table of all verdicts.
+// Sorting and filtering of the table of all verdicts; rows as cards.
+
+/** On a narrow window a row is a card (page.css), whose cells say what their column's head says. */
+function labelCells() {
+  document.querySelectorAll("table.stack").forEach((table) => {
+    const heads = [...table.tHead.rows[0].cells].map((head) => head.textContent.trim());
+    for (const row of table.tBodies[0].rows)
+      [...row.cells].forEach((cell, i) => { cell.dataset.head = heads[i]; });
+    table.classList.add("labelled");
+  });
+}
 
 const LIMIT = 15; // rows shown before a reader asks for all
 const verdictTable = document.getElementById("all-verdicts");
 const verdictRows = [...verdictTable.tBodies[0].rows];
 const order = new Map(verdictRows.map((row, i) => [row, i]));
-const filters = { states: new Set(), artifact: "", protocol: "", all: false };
+const filters = { verdicts: new Set(), artifact: "", protocol: "", all: false };
 
 function sortBy(button) {
   const head = button.closest("th");
@@ -33,7 +43,7 @@ function sortBy(button) {
 function showRows() {
   const wanted = verdictRows.filter(
     (row) =>
-      (!filters.states.size || filters.states.has(row.dataset.state)) &&
+      (!filters.verdicts.size || filters.verdicts.has(row.dataset.verdict)) &&
       (!filters.artifact || row.dataset.artifact === filters.artifact) &&
       (!filters.protocol || row.dataset.protocol === filters.protocol),
   );
@@ -50,8 +60,9 @@ function showRows() {
 document.querySelectorAll("#all-verdicts .sort").forEach((button) => button.addEventListener("click", () => sortBy(button)));
 document.querySelectorAll(".chip").forEach((chip) =>
   chip.addEventListener("click", () => {
-    if (!filters.states.delete(chip.dataset.state)) filters.states.add(chip.dataset.state);
-    chip.setAttribute("aria-pressed", String(filters.states.has(chip.dataset.state)));
+    const { verdict } = chip.dataset;
+    if (!filters.verdicts.delete(verdict)) filters.verdicts.add(verdict);
+    chip.setAttribute("aria-pressed", String(filters.verdicts.has(verdict)));
     showRows();
   }),
 );
@@ -64,7 +75,7 @@ for (const name of ["artifact", "protocol"]) {
 }
 document.getElementById("filter-reset").addEventListener("click", () => {
   Object.assign(filters, { artifact: "", protocol: "" });
-  filters.states.clear();
+  filters.verdicts.clear();
   document.getElementById("filters").reset();
   document.querySelectorAll(".chip").forEach((chip) => chip.setAttribute("aria-pressed", "false"));
   showRows();

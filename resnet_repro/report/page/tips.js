@@ -20,7 +20,8 @@ function showTip(u, drawn, tip) {
     const tags = l.line.tags.map((tag, factor) => drawn.chart.factors[factor][tag]);
     const column = tags.slice(1).map(tagName).join(", ");
     const row = rows.get(tags[0]) || new Map();
-    rows.set(tags[0], row.set(column, l.y[i]));
+    const half = l.spread?.[i];
+    rows.set(tags[0], row.set(column, plainNumber(l.y[i]) + (half ? ` ± ${plainNumber(half)}` : "")));
     columns.set(column, true);
     if (!l.line.paper) places.add(l.at[i]);
   });
@@ -35,7 +36,7 @@ function showTip(u, drawn, tip) {
   }
   for (const [tag, values] of rows) {
     const line = element("tr", {}, element("th", { scope: "row" }, swatch(tag), " ", tagName(tag)));
-    names.forEach((name) => line.append(element("td", { class: "num" }, values.has(name) ? plainNumber(values.get(name)) : "")));
+    names.forEach((name) => line.append(element("td", { class: "num" }, values.get(name) ?? "")));
     table.append(line);
   }
   tip.replaceChildren(element("div", { class: "head" }, heading(drawn, at, [...places])), table);

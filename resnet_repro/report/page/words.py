@@ -11,17 +11,20 @@ WORDS = {
         "recorded here gave. A result is the last iterate on the test set, the mean over "
         "every seed run."
     ),
-    "skip": _("Skip to the verdicts"),
+    "skip": _("Skip to the results"),
     "contents": _("Contents"),
+    "state": _("What is reproduced"),
+    "first": _("Table 6 and Fig. 6"),
     "verdicts": _("Verdicts"),
-    "artifacts": _("Tables and figures"),
+    "artifacts": _("All tables and figures"),
     "networks": _("Networks"),
     "runs": _("Runs"),
     "switch_language": _("中文"),
     "switch_language_label": _("Show this page in Chinese"),
-    "dark": _("Dark"),
-    "light": _("Light"),
-    "switch_theme_label": _("Switch between light and dark"),
+    "dark": _("Dark theme"),
+    "light": _("Light theme"),
+    "to_dark": _("Switch to the dark theme"),
+    "to_light": _("Switch to the light theme"),
     "no_script": _(
         "Without JavaScript the page shows its tables and the figures as pictures; charts, "
         "sorting and the language switch need it."
@@ -69,6 +72,7 @@ WORDS = {
     # An artifact
     "claims": _("Claims"),
     "notes": _("Notes"),
+    "copies": _("What other reproductions report ({n})"),
     "still": _("The figure as a picture"),
     "arm": _("arm"),
     "metric": _("metric"),
@@ -78,8 +82,8 @@ WORDS = {
     "n": _("n"),
     # Charts
     "chart_help": _(
-        "Names switch lines off. Drag to zoom, double-click to go back; with the chart in "
-        "focus, arrow keys read values."
+        "Bars: the standard deviation over seeds, ours or as published. Names switch lines off. "
+        "Drag to zoom, double-click to go back; with the chart in focus, arrow keys read values."
     ),
     "plain": _("Plain nets"),
     "residual": _("Residual nets"),

@@ -13,18 +13,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
+from resnet_repro.models.names import parse
 from resnet_repro.paper.artifacts import Arm
 from resnet_repro.paper.published import CIFAR_ITERATIONS, ITERATIONS, curve, curve_name
 from resnet_repro.records.datasets import PHOTOGRAPHS
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.view import View
+from resnet_repro.report.plots.panels import End, PanelAxes, label_ends, new_panels
 from resnet_repro.report.plots.style import (
+    PALE,
     RGB,
+    WIDTH,
     arm_colours,
     arm_label,
     colour,
     finish,
-    new_figure,
     style,
     view_caption,
 )
@@ -61,7 +64,8 @@ class Panel:
 
     `figure` and `panel` name curves of the paper (`fig6`, `left`); empty for none. `start` and
     `end` are the parts of training, 0 ... 1, between which the axis runs. `bottom` and `top` are
-    the paper's limits in %, moved where one of our curves would end beyond them.
+    the paper's limits in %. Where one of our curves ends above, a strip goes on to 100; where one
+    ends below, the axis begins at 0.
     """
 
     title: str
@@ -105,10 +109,10 @@ def training_curves(
     several, and of more than MOST_SEEDS the first. Thin and pale behind them: the paper's curve.
     Dots, where the view is of a user's own runs: the mean over the suite's.
     Where our schedule has another length than the paper's, both are drawn by the fraction of
-    training. An arm that was not run is named in the caption; a panel none of whose arms was is
-    left out, unless that holds of all. The panels share one scale, or could not be compared,
-    unless `one_scale` is false: panels of the same curves, one a part of the other, need none.
-    extra: sentences for the caption.
+    training. The last of a panel's errors is named at its curves' ends. An arm that was not run is
+    named in the caption; a panel none of whose arms was is left out, unless that holds of all. The
+    panels share one scale, or could not be compared, unless `one_scale` is false: panels of the
+    same curves, one a part of the other, need none. extra: sentences for the caption.
     """
     begun = [p for p in panels if any(len(_rows(view, view.artifact.arm(n))) for n in p.arms)]
     panels = begun or panels
@@ -119,19 +123,26 @@ def training_curves(
     published = any(panel.figure for panel in panels)
     axis = _Axis(ours, paper, published and schedules not in ([], [paper]))
     looks = _IMAGES if dataset in PHOTOGRAPHS else _CIFAR
+    lasts = [_last_errors(view, panel) for panel in panels]
+    above = [max(last, default=0.0) > p.top for last, p in zip(lasts, panels, strict=True)]
+    if one_scale:
+        above = [any(above)] * len(panels)
     with style():
-        figure, axes = new_figure(1.0 + 3.9 * len(panels), height, len(panels))
-        limits = [
-            _draw_panel(ax, view, panel, axis, looks)
-            for ax, panel in zip(axes, panels, strict=True)
-        ]
-        for ax, own in zip(axes, limits, strict=True):
-            shared = (min(low for low, _ in limits), max(high for _, high in limits))
-            low, high = shared if one_scale else own
-            ax.set_ylim(low, high)
-            span = high - low
-            ax.yaxis.set_major_locator(MultipleLocator(5 if span <= 45 else 20))
-        axes[0].set_ylabel("error, %")
+        figure, axes = new_panels(min(WIDTH, 1.0 + 3.8 * len(panels)), height, above)
+        ends = []
+        for its, panel, last in zip(axes, panels, lasts, strict=True):
+            ends.append(_draw_panel(its, view, panel, axis, looks))
+            bottom = panel.bottom if min(last, default=panel.bottom) >= panel.bottom else 0.0
+            its.set_ylim(bottom, panel.top, 100.0)
+        if one_scale:
+            bottom = min(its.main.get_ylim()[0] for its in axes)
+            top = max(its.main.get_ylim()[1] for its in axes)
+            for its in axes:
+                its.set_ylim(bottom, top, 100.0)
+        for its in axes:
+            low, high = its.main.get_ylim()
+            its.main.yaxis.set_major_locator(MultipleLocator(5 if high - low <= 45 else 20))
+        axes[0].main.set_ylabel("error, %")
         keys = [
             Line2D([], [], color="0.2", lw=look.width, ls=look.dash, label=look.words)
             for split, look in looks.items()
@@ -143,12 +154,15 @@ def training_curves(
             words = f"thin: {f'the first {MOST_SEEDS} seeds' if most > MOST_SEEDS else 'each seed'}"
             keys.append(Line2D([], [], color="0.2", lw=_SEED_WIDTH, label=words))
         if published:
-            grey = _pale((0.4, 0.4, 0.4))
-            keys.append(Line2D([], [], color=grey, lw=0.9, label="pale: paper"))
+            words = "thin and pale: paper"
+            keys.append(Line2D([], [], color="0.2", alpha=PALE, lw=0.9, label=words))
         if view.suite is not None and view.suite.runs:
             keys.append(Line2D([], [], color="0.2", **_DOTS, label="dots: suite"))
         keys.append(Line2D([], [], color="0.2", lw=2, label=f"lines: {view.whose}"))
         finish(figure, view.artifact.title, keys, view_caption(view, extra))
+        figure.draw_without_rendering()
+        for its, named in zip(axes, ends, strict=True):
+            label_ends(its, named)
     return figure
 
 
@@ -161,92 +175,109 @@ def _rows_of(frames: Frames, arm: Arm) -> pd.DataFrame:
     return m[(m["dataset"] == arm.dataset) & (m["arm"] == arm.name)]
 
 
-def _pale(rgb: RGB) -> RGB:
-    """Mostly grey, with enough of the colour left to tell whose curve it is."""
-    r, g, b = (0.4 * c + 0.6 * 0.8 for c in rgb)
-    return r, g, b
+def _seeds(view: View, arm: Arm, split: str) -> pd.DataFrame:
+    """Errors in %, a column a seed, a row an iteration; empty where nothing was run."""
+    here = _rows(view, arm).groupby("seed")
+    return pd.DataFrame(
+        {seed: rows.set_index("iteration")[f"{split}_error"] for seed, rows in here}
+    ).sort_index()
+
+
+def _last_errors(view: View, panel: Panel) -> list[float]:
+    """The finite errors, in %, that a panel's recorded curves end with, each seed's."""
+    found = [
+        _seeds(view, view.artifact.arm(name), split)
+        for name in panel.arms
+        for split in panel.splits
+    ]
+    lasts = [float(v) for seeds in found if len(seeds) for v in seeds.iloc[-1]]
+    return [v for v in lasts if math.isfinite(v)]
 
 
 def _draw_panel(
-    ax: Axes, view: View, panel: Panel, axis: _Axis, looks: dict[str, _Look]
-) -> tuple[float, float]:
-    """Draw everything but the y axis; returns the limits this panel needs, in %."""
+    axes: PanelAxes, view: View, panel: Panel, axis: _Axis, looks: dict[str, _Look]
+) -> list[End]:
+    """Draw everything but the y axis; returns how its curves are to be named at their ends."""
     arms = [view.artifact.arm(name) for name in panel.arms]
     hues = arm_colours(arms)
+    right = panel.end * axis.end
     ends = []
     for arm in arms:
+        hue = hues[arm.name]
         for split in panel.splits:
-            _draw_published(ax, panel, arm, split, axis, looks[split])
-            _draw_suite(ax, view, arm, split, axis, hues[arm.name])
-            ends += _draw_ours(ax, view, arm, split, axis, hues[arm.name], looks[split])
-    _label_x(ax, axis, panel)
-    ax.set_xlim(panel.start * axis.end, panel.end * axis.end)
-    # Above the panel: inside, wherever it stood, some curve would run under it.
-    ax.legend(
-        handles=[Line2D([], [], color=hues[arm.name], lw=2, label=arm_label(arm)) for arm in arms],
-        title=panel.title,
-        title_fontsize=10,
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=len(panel.arms),
-        frameon=False,
-        fontsize=7.5,
-        handlelength=1.2,
-        handletextpad=0.4,
-        columnspacing=0.8,
-    )
-    highest = max(ends, default=0.0)
-    # Room above a curve's end, in steps of 10, so that small changes leave the limits alone.
-    raised = min(100.0, 10.0 * math.ceil(highest / 10 + 0.5))
-    bottom = panel.bottom if min(ends, default=panel.bottom) >= panel.bottom else 0.0
-    return bottom, panel.top if highest < panel.top else raised
+            _draw_suite(axes, view, arm, split, axis, hue)
+            named = split == panel.splits[-1]
+            drawn = (
+                (_draw_published(axes, panel, arm, split, axis, looks[split]), False),
+                (_draw_ours(axes, view, arm, split, axis, hue, looks[split]), True),
+            )
+            for curve_, ours in drawn:
+                until = curve_[curve_.index <= right].dropna()
+                if named and len(until):
+                    words = arm_label(arm) if ours else f"paper's {parse(arm.network).depth}"
+                    ends.append(End(float(until.iloc[-1]), words, hue, ours))
+    _label_x(axes.main, axis, panel)
+    axes.main.set_xlim(panel.start * axis.end, right)
+    axes.highest.set_title(panel.title)
+    return ends
 
 
-def _draw_published(ax: Axes, panel: Panel, arm: Arm, split: str, axis: _Axis, look: _Look) -> None:
+def _draw_published(
+    axes: PanelAxes, panel: Panel, arm: Arm, split: str, axis: _Axis, look: _Look
+) -> pd.Series:
+    """Draw the paper's curve; returns its errors by position, none where it has no curve."""
     network = curve_name(arm.network)
     if not panel.figure or network is None or arm.changes:  # the paper drew its own recipe
-        return
+        return pd.Series(dtype=float)
     points = curve(panel.figure, network, split, panel.panel)
     x = axis.position(points["iteration"], axis.paper)
-    hue = _pale(colour(arm.network))
-    ax.plot(x, points["error_pct"], color=hue, lw=look.paper, ls=look.dash, zorder=1)
+    for ax in axes.both:
+        ax.plot(
+            x,
+            points["error_pct"],
+            color=colour(arm.network),
+            alpha=PALE,
+            lw=look.paper,
+            ls=look.dash,
+            zorder=1,
+        )
+    return pd.Series(points["error_pct"].to_numpy(), index=x)
 
 
-def _draw_suite(ax: Axes, view: View, arm: Arm, split: str, axis: _Axis, hue: RGB) -> None:
+def _draw_suite(axes: PanelAxes, view: View, arm: Arm, split: str, axis: _Axis, hue: RGB) -> None:
     """Of a user's own view: the suite's rows of the arm, where it has the protocol, their mean."""
     here = None if view.suite is None else _rows_of(view.suite, arm)
     if here is None or here.empty:
         return
     mean = here.groupby("iteration")[f"{split}_error"].mean()
     x = axis.position(pd.Series(mean.index, index=mean.index), axis.ours)
-    ax.plot(x, mean, color=hue, mfc=hue if split == "test" else "white", zorder=2.5, **_DOTS)
+    for ax in axes.both:
+        ax.plot(x, mean, color=hue, mfc=hue if split == "test" else "white", zorder=2.5, **_DOTS)
 
 
 def _draw_ours(
-    ax: Axes, view: View, arm: Arm, split: str, axis: _Axis, hue: RGB, look: _Look
-) -> list[float]:
-    """Draw an arm's seeds and their mean; returns the finite errors, in %, they end with."""
-    here = _rows(view, arm)
-    if here.empty:
-        return []
-    # A column a seed; a row that one seed lacks has no mean over all of them.
-    seeds = pd.DataFrame(
-        {seed: rows.set_index("iteration")[f"{split}_error"] for seed, rows in here.groupby("seed")}
-    ).sort_index()
+    axes: PanelAxes, view: View, arm: Arm, split: str, axis: _Axis, hue: RGB, look: _Look
+) -> pd.Series:
+    """Draw an arm's seeds and their mean; returns the mean's errors by position."""
+    seeds = _seeds(view, arm, split)
+    if seeds.empty:
+        return pd.Series(dtype=float)
+    # A row that one seed lacks has no mean over all of them.
     mean = seeds.mean(axis="columns", skipna=False)
     x = axis.position(pd.Series(seeds.index, index=seeds.index), axis.ours)
-    if len(seeds.columns) > 1:
-        for seed in seeds.columns[:MOST_SEEDS]:
-            ax.plot(x, seeds[seed], color=hue, ls=look.dash, lw=_SEED_WIDTH, alpha=0.5, zorder=2)
-    ax.plot(x, mean, color=hue, ls=look.dash, lw=look.width, zorder=3)
-    return [float(v) for v in seeds.iloc[-1] if math.isfinite(v)]
+    for ax in axes.both:
+        if len(seeds.columns) > 1:
+            for seed in seeds.columns[:MOST_SEEDS]:
+                ax.plot(
+                    x, seeds[seed], color=hue, ls=look.dash, lw=_SEED_WIDTH, alpha=0.5, zorder=2
+                )
+        ax.plot(x, mean, color=hue, ls=look.dash, lw=look.width, zorder=3)
+    return pd.Series(mean.to_numpy(), index=x)
 
 
 def _label_x(ax: Axes, axis: _Axis, panel: Panel) -> None:
     if axis.fraction:
-        ax.set_xlabel(
-            f"fraction of training (ours {axis.ours:,}, paper's {axis.paper:,} iterations)"
-        )
+        ax.set_xlabel("fraction of training")  # of how many iterations each: the caption
     elif axis.end >= 10_000:
         ax.ticklabel_format(axis="x", style="plain")
         first, last = panel.start * axis.end, panel.end * axis.end

@@ -36,6 +36,7 @@ def gradient_norms(view: View, panels: Sequence[tuple[str, Sequence[str]]]) -> F
         axes[0].set_ylabel("gradient norm x weight norm")
         for ax, (title, names) in zip(axes, panels, strict=True):
             ax.set_yscale("log")
+            ax.yaxis.set_major_formatter("{x:g}")  # an exponent would be too small to read
             if ax is not axes[0]:
                 ax.sharey(axes[0])
             arms = [view.artifact.arm(name) for name in names]

@@ -16,7 +16,7 @@ from resnet_repro.models.names import parse
 from resnet_repro.records.evaluations import Evaluation
 from resnet_repro.report.load.view import View
 from resnet_repro.report.plots.probes import key, line, marked_line, studied, studied_caption
-from resnet_repro.report.plots.style import colour, finish, new_figure, style
+from resnet_repro.report.plots.style import WIDTH, colour, finish, new_figure, style
 
 WHOLE = "thin: the whole network"
 EACH = "dots: single draws"
@@ -54,7 +54,7 @@ def draw_lesions(found: Sequence[Lesioned], title: str, text: str) -> Figure:
     colour. text: the small print below.
     """
     with style():
-        figure, axes = new_figure(11.4, 4.6, 3)
+        figure, axes = new_figure(WIDTH, 4.2, 3)
         titles = ("one block deleted", "several blocks deleted", "two blocks swapped")
         for ax, words in zip(axes, titles, strict=True):
             ax.set_title(words)
@@ -67,13 +67,15 @@ def draw_lesions(found: Sequence[Lesioned], title: str, text: str) -> Figure:
                 ax.axhline(one.intact, lw=0.7, **line(one.network))
             _draw_line(axes[0], one.network, range(1, len(one.deleted) + 1), one.deleted)
             _draw_several(axes[1], one)
-            _draw_line(axes[2], one.network, range(1, len(one.swapped) + 1), one.swapped)
+            # Points: which pair stands beside which means nothing.
+            pairs = range(1, len(one.swapped) + 1)
+            axes[2].plot(pairs, one.swapped, **{**marked_line(one.network), "ls": "", "ms": 3})
         same = len({one.blocks for one in found}) == 1
         _name(axes[0], found[0].blocks if same else (), "block")
-        axes[1].set_xlabel("blocks deleted at once, drawn at random")
+        axes[1].set_xlabel("blocks deleted at once, at random")
         axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        pairs = tuple(f"{a} - {b.rpartition('.')[2]}" for a, b in found[0].pairs)
-        _name(axes[2], pairs if same else (), "pair of blocks of one stage")
+        names = tuple(f"{a} - {b.rpartition('.')[2]}" for a, b in found[0].pairs)
+        _name(axes[2], names if same else (), "pair of blocks of one stage")
         keys: list[Artist] = [key(one.network) for one in found]
         keys.append(Line2D([], [], color="0.3", lw=0.7, label=WHOLE))
         keys.append(Line2D([], [], color="0.3", ls="", marker=".", ms=4, label=EACH))

@@ -60,10 +60,11 @@ def draw_shattering(found: Sequence[Shattered], title: str, text: str) -> Figure
     norms = {one.network: one.norms for one in found if one.norms}
     panels = len(states) + 1 + bool(norms)
     with style():
-        figure, axes = new_figure(1.0 + 3.6 * panels, 4.4, panels)
+        figure, axes = new_figure(1.0 + 3.8 * min(panels, 2), 3.6, panels, in_row=2)
         if norms:
-            _draw_norms(axes.pop(), INITIAL + ": norm of the loss gradient", norms)
-        axes[0].set_ylabel("correlation of input gradients")
+            _draw_norms(axes.pop(), INITIAL + ": norm of the gradient", norms)
+        for ax in axes[::2]:
+            ax.set_ylabel("correlation of input gradients")
         for ax, state in zip(axes, states, strict=False):
             ax.set_title(f"{state}: neighbouring inputs")
             ax.set_xlabel("after block")
@@ -96,7 +97,7 @@ def draw_norms(norms: Mapping[str, Mapping[str, Sequence[float]]], title: str, t
     norms: state -> network -> norms from input to output. Looks as in `draw_shattering`.
     """
     with style():
-        figure, axes = new_figure(1.0 + 3.6 * len(norms), 4.2, len(norms))
+        figure, axes = new_figure(1.0 + 3.8 * len(norms), 4.2, len(norms))
         axes[0].set_ylabel("norm of the loss gradient")
         networks: dict[str, None] = {}
         for ax, (state, each) in zip(axes, norms.items(), strict=True):
@@ -110,6 +111,7 @@ def draw_norms(norms: Mapping[str, Mapping[str, Sequence[float]]], title: str, t
 
 def _draw_norms(ax: Axes, title: str, each: Mapping[str, Sequence[float]]) -> None:
     ax.set_yscale("log")
+    ax.yaxis.set_major_formatter("{x:g}")  # an exponent would be too small to read
     ax.set_title(title)
     ax.set_xlabel("layer, from input to output")
     for network, values in each.items():

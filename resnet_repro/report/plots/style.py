@@ -1,45 +1,30 @@
-"""The look of the figures, and files that say which data they show.
-
-A figure's SVG and PNG hold the digest of the plotted records, so that a stale one is found
-without comparing pixels. The same records and versions give the same bytes.
-"""
+"""The look of the figures."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import io
-import json
-import math
-import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
 import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from resnet_repro.errors import UserError
 from resnet_repro.models.names import IMAGENET_DEPTHS, parse
 from resnet_repro.paper.artifacts import Arm
-from resnet_repro.records.files import write_atomic
-from resnet_repro.records.metrics import ERRORS
-from resnet_repro.report.captions import caption, input_words
-from resnet_repro.report.load.evaluations import settings_words, studies_wanted
-from resnet_repro.report.load.frames import LABELS
+from resnet_repro.report.captions import caption
 from resnet_repro.report.load.view import View
 
 RGB = tuple[float, float, float]
 
 DPI = 150
+
+WIDTH = 8.6  # inches at most: as wide as a repository's page shows a figure without shrinking it
+
+PALE = 0.45  # opacity of the paper's curves; five grey ones could not be told apart
 
 STYLE: dict[str, object] = {
     "font.family": "DejaVu Sans",  # shipped with matplotlib, so the same everywhere
@@ -85,11 +70,18 @@ def style() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float, columns: int) -> tuple[Figure, list[Axes]]:
-    """A figure of `columns` panels beside each other; its size in inches."""
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    axes = figure.subplots(1, columns, squeeze=False)
-    return figure, list(axes[0])
+def new_figure(
+    width: float, height: float, panels: int, in_row: int | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `panels`, beside each other or `in_row` of them at most.
+
+    Inches: its width, at most WIDTH, and the height of a row.
+    """
+    columns = min(panels, in_row or panels)
+    rows = -(-panels // columns)
+    figure = Figure(figsize=(min(width, WIDTH), height * rows), dpi=DPI, layout="constrained")
+    grid = figure.add_gridspec(rows, columns)
+    return figure, [figure.add_subplot(grid[divmod(i, columns)]) for i in range(panels)]
 
 
 @lru_cache(maxsize=1)
@@ -177,139 +169,3 @@ def finish(figure: Figure, title: str, keys: Sequence[Artist], text: str) -> Non
     if engine is not None:
         room = small + 0.3 / height
         engine.set(rect=(0, room, 1, 1 - room))  # type: ignore[call-arg]
-
-
-def save(figure: Figure, folder: Path, stem: str, data_digest: str) -> list[Path]:
-    """Write `<stem>.svg` and `<stem>.png`, each with the digest of its data in its metadata.
-
-    Raises UserError when the folder cannot be written.
-    """
-    description = f"data-sha256: {data_digest}"
-    # None leaves a key out: dates and versions would change the bytes of an unchanged figure.
-    metadata: dict[str, dict[str, str | None]] = {
-        "svg": {"Description": description, "Date": None, "Creator": None},
-        "png": {"Description": description, "Software": None},
-    }
-    write: dict[str, Callable[..., Any]] = {
-        "svg": FigureCanvasSVG(figure).print_svg,
-        "png": FigureCanvasAgg(figure).print_png,
-    }
-    paths = []
-    with style():
-        engine = figure.get_layout_engine()
-        if engine is not None:  # lay out once, not again for each format
-            engine.execute(figure)
-            figure.set_layout_engine("none")
-        for kind, entries in metadata.items():
-            content = io.BytesIO()
-            # Not savefig, which draws every figure twice to find a layout that is known by now.
-            write[kind](content, metadata=entries)
-            figure.set_dpi(DPI)  # SVG has points for units, and leaves them behind
-            path = folder / f"{stem}.{kind}"
-            write_atomic(path, content.getvalue())
-            paths.append(path)
-    return paths
-
-
-def stored_digest(path: Path) -> str:
-    """The digest that `save` wrote into an SVG or PNG. Raises UserError when there is none."""
-    try:
-        # PNG text chunks and SVG metadata both hold it as plain bytes.
-        match = re.search(rb"data-sha256: ([0-9a-f]{64})", path.read_bytes())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    if match is None:
-        raise UserError(f"{path} names no data: draw it anew with `report`")
-    return match[1].decode()
-
-
-def plotted_digest(view: View) -> str:
-    """SHA-256 over the records that a figure of this view shows, timing apart.
-
-    It depends on numbers and labels only: not on where the records lie, on the order in which
-    they are read, or on pandas.
-    """
-    digest = hashlib.sha256(f"{view.artifact.name} {view.protocol}\n".encode())
-    suite = view.suite and _plotted(replace(view, frames=view.suite, suite=None))
-    for columns, rows in (*_plotted(view), *(suite or ())):
-        digest.update(f"{' '.join(columns)}\n".encode())
-        cells = [_canonical_column(column) for column in zip(*rows, strict=True)]
-        lines = [" ".join(row) for row in zip(*cells, strict=True)]
-        digest.update("\n".join([*sorted(lines), ""]).encode())
-    return digest.hexdigest()
-
-
-def _plotted(view: View) -> Iterator[tuple[Sequence[str], Iterable[tuple[object, ...]]]]:
-    """Columns and rows of what a figure of this view may show.
-
-    Where and when it was computed changes no picture; what an artifact has nothing of leaves its
-    digest as it was.
-    """
-    frames = view.frames
-    runs = frames.runs
-    facts = ("network", "status", "schedule", "parameters")
-    values = ["train_error", "test_error", "best_test_error"]
-    machine = ("device_name", "precision")
-    evaluated = [c for c in ERRORS if any(not math.isnan(run.values[c]) for run in runs)]
-    yield (
-        (*LABELS, *facts, *values, *machine, *evaluated),
-        [
-            (
-                *run.labels,
-                *(getattr(run, name) for name in facts),
-                *(run.values[name] for name in values),
-                *(getattr(run, name) for name in machine),
-                *(run.values[name] for name in evaluated),
-            )
-            for run in runs
-        ],
-    )
-    no_layer4 = frames.gradients["layer4"].isna().all()  # as in CIFAR networks
-    gradients = frames.gradients.drop(columns="layer4") if no_layer4 else frames.gradients
-    for frame in (frames.metrics, gradients, frames.layers):
-        yield list(frame.columns), zip(*(frame[c].tolist() for c in frame.columns), strict=True)
-    if frames.counts:
-        yield (
-            ("network", "input", "parameters", "multiply_adds"),
-            [(c.name, input_words(c), c.parameters, c.multiply_adds) for c in frames.counts],
-        )
-    if frames.ensembles:
-        errors = ("top1_error", "top5_error")
-        yield (
-            ("dataset", "name", "members", "settings", *errors),
-            [
-                (
-                    *(e.dataset, e.name, ", ".join(e.made.members), settings_words(e.made)),
-                    *(e.made.number(error) for error in errors),
-                )
-                for e in frames.ensembles
-            ],
-        )
-    if studies := studies_wanted(view.artifact):
-        made = [(run, run.evaluations[s]) for run in runs for s in studies if s in run.evaluations]
-        yield (
-            (*LABELS, "study"),
-            [
-                (*run.labels, json.dumps([e.name, e.settings, e.values], sort_keys=True))
-                for run, e in made
-            ],
-        )
-
-
-def _canonical_column(values: Sequence[object]) -> list[str]:
-    """`_canonical` of each, most of which are labels that come again and again, or floats."""
-    kinds = set(map(type, values))
-    if kinds == {float}:
-        return ["-" if text == "nan" else text for text in map(repr, values)]
-    if kinds == {str}:
-        known = {value: repr(value) for value in set(values)}
-        return [known[value] for value in values]
-    return [_canonical(value) for value in values]
-
-
-def _canonical(value: object) -> str:
-    if isinstance(value, str):
-        return repr(value)
-    if isinstance(value, (int, float)) and not math.isnan(value):
-        return repr(float(value))
-    return "-"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from resnet_repro.messages import _
 from resnet_repro.models.names import parse
 from resnet_repro.paper.artifacts import Published
 from resnet_repro.paper.other_reproductions import load_reproductions
@@ -18,10 +19,21 @@ from resnet_repro.report.verdicts.rule import summarise
 
 NAME = "copies"
 TITLE = "CIFAR-10: the paper, this suite, and what public copies report"
-NOTE = (
+NOTE = _(
     "The best test epoch is chosen on the test set and flatters; numbers of another length of "
     "training, or of another iterate, are not comparable with the paper's. *Not stated*: neither "
     "the source nor the code beside it says."
+)
+BESIDE = "table6"  # the artifact that this table goes with
+HEADS = (
+    _("network"),
+    _("test error, %"),
+    _("iterate"),
+    _("training images"),
+    _("schedule"),
+    _("source"),
+    _("where"),
+    _("caveat"),
 )
 IMAGES = 50_000  # section 4.2: trained on the training set; ours too, on `cifar10`
 
@@ -51,8 +63,8 @@ def reported(suite: Frames, yours: Frames | None = None) -> list[Reported]:
     copies = load_reproductions()
     rows: list[Reported] = []
     for arm in sorted({copy.arm for copy in copies}, key=_order):
-        rows += [_paper(arm), *_ours(arm, suite, "suite")]
-        rows += _ours(arm, yours, "yours") if yours else []
+        rows += [_paper(arm), *_ours(arm, suite, _("suite"))]
+        rows += _ours(arm, yours, _("yours")) if yours else []
         rows += [
             Reported(
                 arm,
@@ -88,7 +100,7 @@ def _paper(arm: str) -> Reported:
         "last",
         IMAGES,
         f"{CIFAR_ITERATIONS:,} iterations",
-        "paper",
+        _("paper"),
         value.where,
         "",
     )
@@ -102,7 +114,7 @@ def _ours(arm: str, frames: Frames, source: str) -> list[Reported]:
         if ours.mean is not None:
             text = recorded_text(ours, "test_error")
             schedule = " or ".join(f"{n:,} iterations" for n in sorted(lengths))
-            where = f"protocol {protocol}"
+            where = _("protocol {name}", name=protocol)
             rows.append(
                 Reported(
                     arm, text, ours.mean, "last", IMAGES, schedule, source, where, "",
@@ -115,16 +127,7 @@ def _ours(arm: str, frames: Frames, source: str) -> list[Reported]:
 def reproductions_grid(rows: Sequence[Reported]) -> Grid:
     """As cells of text."""
     return Grid(
-        (
-            "network",
-            "test error, %",
-            "iterate",
-            "training images",
-            "schedule",
-            "source",
-            "where",
-            "caveat",
-        ),
+        HEADS,
         tuple(
             (
                 row.arm,

@@ -10,6 +10,8 @@ from resnet_repro.paper.published import DETECTION, PublishedValue, csv_rows, ta
 from resnet_repro.records.metrics import COUNTED
 from resnet_repro.report.tables import Table
 
+ERROR_RATES, EXACT_COUNTS, CLAIMS = _("error rates"), _("exact counts"), _("claims")
+
 # What a verdict comes to in the count. A value takes the first of these that any row gives it.
 STATES = {
     "reproduced": ("reproduced", _("equal"), _("holds")),
@@ -25,39 +27,57 @@ STATES = {
 
 
 @dataclass(frozen=True)
-class Summary:
-    """How many of the paper's own numbers and of the claims are in which state.
+class Part:
+    """What is counted by itself: how many of it are in which state, a key of STATES."""
 
-    errors, counts: error rates, and what is counted exactly, by state; `sources`: both for each
-    of the paper's tables. claims: by verdict, each under the protocol its artifact asks for.
-    """
-
-    errors: dict[str, int]
-    counts: dict[str, int]
-    sources: dict[str, dict[str, int]]
-    claims: dict[str, int]
-
-    @property
-    def states(self) -> dict[str, int]:
-        """Errors and counts together."""
-        return {name: n + self.counts[name] for name, n in self.errors.items()}
+    title: str
+    states: dict[str, int]
+    words: str  # the states as a reader counts them
 
     @property
     def total(self) -> int:
         return sum(self.states.values())
 
+
+@dataclass(frozen=True)
+class Summary:
+    """How many of the paper's own numbers and of the claims are in which state.
+
+    errors, counts: error rates, and what is counted exactly, by state; `sources`: the one and the
+    other for each of the paper's tables that has any, by title. claims: by verdict, each under the
+    protocol its artifact asks for.
+    """
+
+    errors: dict[str, int]
+    counts: dict[str, int]
+    sources: dict[str, dict[str, dict[str, int]]]
+    claims: dict[str, int]
+
+    @property
+    def parts(self) -> tuple[Part, Part, Part]:
+        """Error rates, exact counts and claims, which say different things, apart."""
+        claims = dict.fromkeys(STATES, 0)
+        for verdict, n in self.claims.items():
+            claims[state(verdict)] += n
+        return (
+            Part(ERROR_RATES, self.errors, _listed(self.errors, "reproduced")),
+            Part(EXACT_COUNTS, self.counts, _listed(self.counts, "reproduced")),
+            Part(CLAIMS, claims, _listed(self.claims, "holds")),
+        )
+
     @property
     def sentence(self) -> str:
         """All of it in one sentence."""
+        errors, counts, claims = self.parts
         return _(
             "{errors} error rates of the paper's own networks: {error_states}. {counts} exact "
             "counts: {count_states}. {claims} claims: {claim_verdicts}.",
-            errors=sum(self.errors.values()),
-            error_states=_listed(self.errors, "reproduced"),
-            counts=sum(self.counts.values()),
-            count_states=_listed(self.counts, "reproduced"),
-            claims=sum(self.claims.values()),
-            claim_verdicts=_listed(self.claims, "holds"),
+            errors=errors.total,
+            error_states=errors.words,
+            counts=counts.total,
+            count_states=counts.words,
+            claims=claims.total,
+            claim_verdicts=claims.words,
         )
 
 
@@ -121,12 +141,14 @@ def count_states(tables: Sequence[Table]) -> Summary:
             if row.published in found and not row.quoted:
                 here = state(row.ours.verdict)
                 found[row.published] = min(here, found[row.published], key=order.index)
-    sources: dict[str, dict[str, int]] = {}
-    kinds = {exact: dict.fromkeys(order, 0) for exact in (False, True)}
+    sources: dict[str, dict[str, dict[str, int]]] = {}
+    kinds = {title: dict.fromkeys(order, 0) for title in (ERROR_RATES, EXACT_COUNTS)}
     for value, name in found.items():
-        sources.setdefault(value.where, dict.fromkeys(order, 0))[name] += 1
-        kinds[value.metric in COUNTED][name] += 1
-    return Summary(kinds[False], kinds[True], sources, _claims(tables))
+        title = EXACT_COUNTS if value.metric in COUNTED else ERROR_RATES
+        kind = sources.setdefault(value.where, {})
+        kind.setdefault(title, dict.fromkeys(order, 0))[name] += 1
+        kinds[title][name] += 1
+    return Summary(kinds[ERROR_RATES], kinds[EXACT_COUNTS], sources, _claims(tables))
 
 
 def _claims(tables: Sequence[Table]) -> dict[str, int]:

@@ -30,7 +30,7 @@ from resnet_repro.records.verify import problems
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import make_view
-from resnet_repro.report.plots.style import plotted_digest
+from resnet_repro.report.plots.digest import plotted_digest
 from resnet_repro.report.tables import table
 from resnet_repro.runtime.device import choose
 from resnet_repro.sweep import plan

@@ -18,6 +18,7 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
 from resnet_repro import paths
+from resnet_repro.paper.other_reproductions import load_reproductions
 from resnet_repro.report.write import write_report
 from tests.helpers.records import Fake, write
 
@@ -173,7 +174,7 @@ def _numbers(browser: Browser) -> list[float]:
 
 def test_the_verdicts_are_filtered(browser: Browser) -> None:
     total = int(browser.run("return verdictRows.length"))
-    browser.one(".chip[data-state=reduced]").click()
+    browser.one(".chip[data-verdict=reduced]").click()
     reduced = browser.shown(6)
     assert reduced
     assert set(reduced) == {"reduced"}
@@ -292,10 +293,12 @@ def test_a_link_may_ask_for_chinese(browser: Browser) -> None:
 def test_light_and_dark(browser: Browser) -> None:
     colour = "getComputedStyle(document.body).backgroundColor"
     light = browser.run(f"return {colour}")
+    assert browser.one("#theme").text == "Dark theme"
+    assert browser.one("#theme").get_attribute("aria-label") == "Switch to the dark theme"
     browser.one("#theme").click()
     dark = browser.run(f"return {colour}")
     assert dark != light
-    assert browser.one("#theme").get_attribute("aria-pressed") == "true"
+    assert browser.one("#theme").text == "Light theme"  # what it would do now
     browser.driver.refresh()
     assert browser.run(f"return {colour}") == dark
     browser.one("#theme").click()
@@ -305,6 +308,7 @@ def test_light_and_dark(browser: Browser) -> None:
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
     browser.driver.refresh()
     assert browser.run(f"return {colour}") == dark
+    assert browser.one("#theme").text == "Light theme"
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
@@ -322,6 +326,98 @@ def test_nothing_runs_over_the_side(browser: Browser, width: int, language: str)
         " && e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 90))"
     )
     assert wide == []
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_rows_are_cards_on_a_phone(browser: Browser, language: str) -> None:
+    """A cell below the other, each with its column's head; nothing scrolls sideways."""
+    browser.size(360)
+    browser.driver.get(browser.page.as_uri() + f"?lang={language}")
+    browser.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    tables = browser.all("table.stack")
+    names = {name for table in tables for name in str(table.get_attribute("class")).split()}
+    assert names >= {"sortable", "results", "claims", "copies"}
+    for table in tables:
+        assert browser.run(
+            "const wide = arguments[0].closest('.wide');"
+            " return wide.scrollWidth <= wide.clientWidth",
+            table,
+        )
+    heads = browser.run(
+        "return [...document.querySelectorAll('#all-verdicts th')].map((h) => h.textContent.trim())"
+    )
+    cells = browser.run(
+        "return [...document.querySelector('#all-verdicts tbody tr').cells].map((c) => "
+        "[c.dataset.head, getComputedStyle(c, '::before').content, c.getBoundingClientRect().top])"
+    )
+    assert [head for head, _, _ in cells] == heads
+    (what,) = (i for i, (_, shown, _) in enumerate(cells) if shown == "none")  # the card's title
+    assert what == 1
+    tops = [top for i, (_, _, top) in enumerate(cells) if i != what]
+    assert tops == sorted(set(tops))
+    assert cells[what][2] < min(tops)
+
+
+def test_the_navigation_is_whole_on_a_phone(browser: Browser) -> None:
+    browser.size(360)
+    for part in browser.all(".bar a, .bar button"):
+        place = part.rect
+        assert place["x"] >= 0
+        assert place["x"] + place["width"] <= 360
+    assert browser.run(
+        "const nav = document.querySelector('.bar nav'); return nav.scrollWidth <= nav.clientWidth"
+    )
+    names = [link.text for link in browser.all(".bar nav a")]
+    assert names == ["Table 6 and Fig. 6", "Verdicts", "All tables and figures", "Networks", "Runs"]
+
+
+def test_counts_then_table_6_and_fig_6_come_first(browser: Browser) -> None:
+    places = browser.run(
+        "return ['headline', 'artifact-table6', 'artifact-fig6', 'verdicts', 'artifact-fig1']"
+        ".map((id) => document.getElementById(id).getBoundingClientRect().top)"
+    )
+    assert places == sorted(places)
+    parts = [part.text.splitlines() for part in browser.all("#headline > div")]
+    assert [what.split(maxsplit=1)[1] for what, _ in parts] == [
+        "error rates", "exact counts", "claims",
+    ]  # fmt: skip
+    for total, (what, told) in zip(browser.all("#headline dt b"), parts, strict=True):
+        assert int(total.text) == sum(int(part.split()[0]) for part in told.split(", "))
+        assert "reproduced" in told or ("hold" in told and what.endswith("claims"))
+
+
+def test_what_other_reproductions_report_is_there(browser: Browser) -> None:
+    browser.one("#copies summary").click()
+    sources = {link.text for link in browser.all("#copies td a")}
+    assert sources == {copy.source for copy in load_reproductions()}
+    assert browser.all("#copies tr.own")
+
+
+def test_seeds_and_published_deviations_have_error_bars(browser: Browser) -> None:
+    """Of two seeds, 7.2 and 7.5, and of the paper's five of 110 layers."""
+    chart = "chart-table6-test_error"
+    browser.draw(chart)
+    spreads = browser.run(
+        "return charts.get(arguments[0]).lines.map((l) => l.spread.filter(Boolean))", chart
+    )
+    [published, ours, short] = spreads
+    assert published == [0.16]
+    assert ours == [pytest.approx(0.3 / 2**0.5)]
+    assert short == []
+    curves = "chart-fig6-residual"
+    browser.draw(curves)
+    last = browser.run(
+        "return charts.get(arguments[0]).lines.map((l) => l.spread?.at(-1)).filter(Boolean)", curves
+    )
+    assert sorted(last) == [pytest.approx(0.1 / 2**0.5), pytest.approx(0.3 / 2**0.5)]
+    place = browser.one(f"#{curves} .plot")
+    place.send_keys(Keys.END)
+    assert "7.35 ± 0.2121" in browser.one(f"#{curves} .tip").text
+    low, high = browser.run(
+        "const { y } = charts.get(arguments[0]).plot.scales; return [y.min, y.max]", chart
+    )
+    assert low > 5  # or the bars would be too small to be seen
+    assert high > 12
 
 
 def test_every_anchor_leads_somewhere(browser: Browser) -> None:

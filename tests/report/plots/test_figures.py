@@ -13,11 +13,13 @@ import pytest
 import seaborn  # type: ignore[import-untyped, unused-ignore]
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from PIL import Image
 
+from resnet_repro import paths
 from resnet_repro.errors import UserError
 from resnet_repro.paper import artifacts
 from resnet_repro.paper.published import curve
@@ -25,6 +27,9 @@ from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import View, make_view
 from resnet_repro.report.plots import style
 from resnet_repro.report.plots.curves import Panel, training_curves
+from resnet_repro.report.plots.digest import plotted_digest
+from resnet_repro.report.plots.files import dark, save, stored_digest
+from resnet_repro.report.plots.panels import spread_out
 from tests.helpers.records import Fake, write
 
 PLAIN = (Fake("plain20", 9.7, 1.4, rows=16), Fake("plain56", 13.2, 6.0, rows=16))
@@ -94,14 +99,51 @@ def test_a_shorter_protocol_is_drawn_by_the_fraction_of_training(tmp_path: Path)
     first = min(xs(line)[0] for line in left.get_lines())
     assert first == pytest.approx(4_000 / 64_000)
     assert left.get_xlim() == (0, 1)
-    assert left.get_xlabel() == "fraction of training (ours 8,000, paper's 64,000 iterations)"
+    assert left.get_xlabel() == "fraction of training"
     assert "Protocol: short (8,000 of the paper's 64,000 iterations)." in small_print(figure)
 
 
-def test_a_curve_that_ends_above_the_papers_limit_is_still_seen(tmp_path: Path) -> None:
+def test_what_ends_above_the_papers_axis_is_in_a_strip_on_it(tmp_path: Path) -> None:
     high = Fake("plain56", 34.0, 31.0, protocol="short")
-    left, right = draw(view_of(tmp_path, "fig1", high)).axes
-    assert left.get_ylim() == right.get_ylim() == (0, 40)
+    axes = draw(view_of(tmp_path, "fig1", high)).axes
+    assert [ax.get_ylim() for ax in axes] == [(0, 20), (20, 100)] * 2
+    for ax, other in zip(axes[::2], axes[1::2], strict=True):
+        assert ends(ax) == ends(other)  # the same curves in both
+    named = {t.get_text(): t for t in axes[3].texts}
+    assert list(named) == ["plain-56"]
+    assert named["plain-56"].get_fontweight() == "bold"
+    assert [t.get_text() for t in axes[2].texts] == ["paper's 20", "paper's 56"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "places"),
+    [
+        ([], []),
+        ([5.0, 50.0], [5.0, 50.0]),
+        ([20.0, 20.0, 20.0], [10.0, 20.0, 30.0]),
+        ([20.0, 22.0, 60.0, 61.0], [16.0, 26.0, 55.5, 65.5]),
+        ([1.0, 1.0], [5.0, 15.0]),  # the lower end of the axis
+        ([99.0, 99.0], [85.0, 95.0]),
+    ],
+)
+def test_names_at_curves_ends_stand_apart_and_as_near_as_may_be(
+    wanted: list[float], places: list[float]
+) -> None:
+    assert spread_out(wanted, 10.0, 5.0, 95.0) == pytest.approx(places)
+
+
+def test_fig_7_keeps_the_papers_axis_and_shows_what_lies_above(tmp_path: Path) -> None:
+    usual = draw(view_of(tmp_path / "usual", "fig7", Fake("plain20", response=2.0))).axes
+    assert [ax.get_ylim()[0] for ax in usual] == [0, 0]
+    figure = draw(view_of(tmp_path / "high", "fig7", Fake("plain20", response=20.0)))
+    low, strip, _, _ = figure.axes
+    assert low.get_ylim() == usual[0].get_ylim()
+    assert strip.get_ylim()[0] == low.get_ylim()[1]
+    assert strip.get_ylim()[1] > max(highs(strip)) == 20.0
+
+
+def highs(ax: Axes) -> list[float]:
+    return [max(ys(line)) for line in ax.get_lines()]
 
 
 def test_what_was_not_run_is_named_and_the_paper_still_drawn(tmp_path: Path) -> None:
@@ -195,7 +237,8 @@ def overlaps(figure: Figure) -> list[tuple[str, str]]:
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call, unused-ignore]
     figure.draw_without_rendering()
     boxes = [
-        (t.get_text(), t.get_window_extent(renderer).padded(-1))
+        # Of the words alone: an annotation's own extent takes in its line.
+        (t.get_text(), Text.get_window_extent(t, renderer).padded(-1))
         for t in texts(figure)
         if t.get_rotation() in (0, 90)
     ]
@@ -240,15 +283,15 @@ def test_colours_go_by_depth() -> None:
 
 
 def saved(tmp_path: Path, view: View, folder: str) -> tuple[Path, Path]:
-    svg, png = style.save(draw(view), tmp_path / folder, "f", style.plotted_digest(view))
+    svg, png = save(draw(view), tmp_path / folder, "f", plotted_digest(view))
     return svg, png
 
 
 def test_files_name_their_data_and_hold_no_dates(tmp_path: Path) -> None:
     view = view_of(tmp_path, "fig1", *PLAIN)
     svg, png = saved(tmp_path, view, "out")
-    digest = style.plotted_digest(view)
-    assert style.stored_digest(svg) == style.stored_digest(png) == digest
+    digest = plotted_digest(view)
+    assert stored_digest(svg) == stored_digest(png) == digest
     with Image.open(png) as image:
         assert image.text == {"Description": f"data-sha256: {digest}"}  # type: ignore[attr-defined]
     text = svg.read_text()
@@ -262,6 +305,42 @@ def test_text_in_svg_stays_text(tmp_path: Path) -> None:
     assert "<text" in text
     assert "plain-56" in text
     assert "iterations (1e4)" in text
+
+
+def test_an_svg_follows_a_dark_page(tmp_path: Path) -> None:
+    svg, _ = saved(tmp_path, view_of(tmp_path, "fig6", *PLAIN, Fake("resnet110")), "out")
+    text = svg.read_text()
+    sheet = re.search(r"@media \(prefers-color-scheme: dark\) \{(.*?)\n\}", text, re.DOTALL)
+    assert sheet is not None
+    drawn = set(re.findall(r'"[^"]*?((?:fill|stroke): #[0-9a-f]{6})', text.replace(sheet[0], "")))
+    assert drawn
+    for kind, colour in (part.split(": ") for part in drawn):
+        assert f'[style*="{kind}: {colour}"] {{ {kind}: {dark(colour)} !important }}' in sheet[1]
+        if colour in style.COLOURS:
+            assert contrast(dark(colour), dark("#ffffff")) > 3  # WCAG's least for graphics
+    assert contrast(dark("#000000"), dark("#ffffff")) > 7
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG defines it."""
+    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("path", sorted(paths.FIGURES.glob("*.svg")), ids=lambda path: path.stem)
+def test_no_words_of_a_committed_figure_are_too_small_to_read(path: Path) -> None:
+    """7 points at the width of a repository's page, which shows no figure wider than WIDTH."""
+    text = path.read_text()
+    width = re.search(r'<svg [^>]*width="([\d.]+)pt" [^>]*viewBox="0 0 ([\d.]+) ', text)
+    assert width is not None
+    assert width[1] == width[2]  # so that a unit is a point
+    sizes = [float(size) for size in re.findall(r"font(?:-size)?: [^;]*?([\d.]+)px", text)]
+    assert min(sizes) * min(1, 72 * style.WIDTH / float(width[1])) >= 7
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
@@ -281,15 +360,15 @@ def test_a_users_own_style_does_not_leak_in(tmp_path: Path) -> None:
 
 
 def test_the_digest_follows_the_data_and_nothing_else(tmp_path: Path) -> None:
-    base = style.plotted_digest(view_of(tmp_path / "a", "fig1", *PLAIN))
-    moved = style.plotted_digest(view_of(tmp_path / "b", "fig1", *reversed(PLAIN)))
+    base = plotted_digest(view_of(tmp_path / "a", "fig1", *PLAIN))
+    moved = plotted_digest(view_of(tmp_path / "b", "fig1", *reversed(PLAIN)))
     assert moved == base
     # An arm of another artifact changes nothing.
-    more = style.plotted_digest(view_of(tmp_path / "c", "fig1", *PLAIN, Fake("resnet20")))
+    more = plotted_digest(view_of(tmp_path / "c", "fig1", *PLAIN, Fake("resnet20")))
     assert more == base
     changes = {"test_error": 9.71, "seed": 1, "precision": "bf16", "rows": 15, "status": "diverged"}
     others = {
-        style.plotted_digest(
+        plotted_digest(
             view_of(
                 tmp_path / name,
                 "fig1",
@@ -306,9 +385,9 @@ def test_a_file_without_a_digest_is_named(tmp_path: Path) -> None:
     path = tmp_path / "f.svg"
     path.write_text("<svg/>")
     with pytest.raises(UserError, match="names no data"):
-        style.stored_digest(path)
+        stored_digest(path)
     with pytest.raises(UserError, match="cannot read"):
-        style.stored_digest(tmp_path / "none.svg")
+        stored_digest(tmp_path / "none.svg")
 
 
 def test_an_unwritable_folder_is_the_users_to_mend(tmp_path: Path) -> None:
