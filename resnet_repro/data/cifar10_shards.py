@@ -1,4 +1,4 @@
-"""CIFAR-10 in the Parquet files of the Hugging Face hub: reading them and checking what they claim."""
+"""CIFAR-10 in the Parquet files of the Hugging Face hub, read without trusting them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def other_parquet_files(root: Path) -> str:
 
 def read_shards(shards: Sequence[Shard]) -> Raw:
     """Read all shards of both splits. Raises UserError naming a missing or damaged one."""
-    train, test = (
-        [_read_shard(path) for path in complete(shards, (split,))] for split in SPLITS
-    )
+    train, test = ([_read_shard(path) for path in complete(shards, (split,))] for split in SPLITS)
     return _joined(train), _joined(test)
 
 

@@ -19,9 +19,7 @@ PARQUET = (
         r"(?P<after>-of-(?P<total>\d{5}))(?:-[0-9a-f]+)?\.parquet"
     ),
     re.compile(r"(?P<before>)(?P<split>[a-z]+)(?P<joint>/)(?P<index>\d{4,5})(?P<after>)\.parquet"),
-    re.compile(
-        r"(?P<before>[^/]*/)(?P<split>[a-z]+)(?P<joint>)(?P<index>)(?P<after>)\.parquet"
-    ),
+    re.compile(r"(?P<before>[^/]*/)(?P<split>[a-z]+)(?P<joint>)(?P<index>)(?P<after>)\.parquet"),
 )
 WEBDATASET = (
     re.compile(
