@@ -101,7 +101,7 @@ def _cifar10(root: Path | None) -> Finding:
 
 
 def _photographs(root: Path) -> Finding:
-    """In which form photographs are there, if any; `data` reads them, and unpacks what is packed."""
+    """The form in which photographs are there; `data` reads them, and unpacks what is packed."""
     try:
         found = listing.describe(root)
     except OSError as error:

@@ -17,6 +17,7 @@ from resnet_repro.data.imagefolder.places import OwnFiles, Packed, Place
 from resnet_repro.errors import UserError
 
 FOLDERS = "class folders"
+IN_FOLDERS = OwnFiles()
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ImageSplit:
     labels: Labels
     sizes: NDArray[np.int64]
     digest: str
-    places: OwnFiles | Packed = OwnFiles()
+    places: OwnFiles | Packed = IN_FOLDERS
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -77,7 +78,7 @@ class ImageFolder:
 def make_split(
     root: Path,
     images: Sequence[tuple[str, int, int]],
-    places: OwnFiles | Packed = OwnFiles(),  # noqa: B008
+    places: OwnFiles | Packed = IN_FOLDERS,
 ) -> ImageSplit:
     """A split of (path, size in bytes, label), sorted."""
     digest = hashlib.sha256()

@@ -62,7 +62,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class _Examined:
-    """What the pass over all images found; `unreadable` holds (train or val, path), in the order of both."""
+    """What the pass over all images found; `unreadable` is sorted."""
 
     statistics: Statistics
     unreadable: tuple[Key, ...]
