@@ -35,8 +35,9 @@ from torchvision.transforms import v2  # type: ignore[import-untyped, unused-ign
 
 from benchmarks.decoders import compare
 from resnet_repro.data.imagefolder.decode import read_image, scaled_size
-from resnet_repro.data.imagefolder.listing import ImageFolder, load, make_split
+from resnet_repro.data.imagefolder.listing import load
 from resnet_repro.data.imagefolder.loader import SIDES, ImageFolderLoader
+from resnet_repro.data.imagefolder.split import ImageFolder, make_split
 from resnet_repro.data.imagefolder.statistics import Statistics
 from resnet_repro.records import provenance
 from resnet_repro.records.files import write_atomic, write_json
@@ -140,7 +141,7 @@ def enlarged(data: ImageFolder, count: int, folder: Path) -> ImageFolder:
     images = []
     paths = data.train.paths
     for i in range(0, len(paths), max(1, len(paths) // count)):
-        image = read_image(data.train.root / paths[i])
+        image = read_image(data.train.place(i))
         times = side / min(image.size)
         size = round(image.width * times), round(image.height * times)
         path = folder / paths[i]

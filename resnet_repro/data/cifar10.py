@@ -10,6 +10,7 @@ from resnet_repro.data import cifar10_forms as forms
 from resnet_repro.data import cifar10_shards as shards
 from resnet_repro.data.cifar10_forms import CLASSES
 from resnet_repro.data.dataset import Dataset, hold_out, make_split
+from resnet_repro.data.shards import PARQUET, find_shards, only_copy
 from resnet_repro.errors import UserError
 
 ROOT_VARIABLE = "RESNET_REPRO_DATA"
@@ -84,12 +85,9 @@ def _read(root: Path) -> forms.Raw:
             return forms.read_batches_folder(folder)
     if (root / forms.ARCHIVE).is_file():
         return forms.read_archive(root / forms.ARCHIVE)
-    copies = shards.find_shards(root)
-    if len(copies) > 1:
-        names = ", ".join(str(folder) for folder in sorted(copies))
-        raise UserError(f"Parquet shards in several folders ({names}): name one as the data root")
-    for folder, found in copies.items():
-        return shards.read_shards(folder, found)
+    copies = find_shards(root, PARQUET, shards.SPLITS)
+    if copy := only_copy("Parquet shards", copies):
+        return shards.read_shards(copy[1])
     if forms.is_class_folders(root):
         return forms.read_class_folders(root)
     raise UserError(

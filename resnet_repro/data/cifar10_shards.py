@@ -1,11 +1,8 @@
-"""CIFAR-10 in the Parquet files of the Hugging Face hub: which files are some, and reading them."""
+"""CIFAR-10 in the Parquet files of the Hugging Face hub, read without trusting them."""
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,86 +10,31 @@ import numpy as np
 
 from resnet_repro.data.cifar10_forms import Raw, checked_labels, decode_images, one_line
 from resnet_repro.data.dataset import Images, Labels
+from resnet_repro.data.shards import Shard, complete, files
 from resnet_repro.errors import UserError
 from resnet_repro.records.files import open_file
 
-# Names of shards with their folder's: the hub's own, its converted branch's, and files without
-# numbers. Groups are split, index and total; then how one is named that is missing.
-SHARD_NAMES = (
-    (
-        re.compile(r"[^/]*/(train|test)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?\.parquet"),
-        "{split}-{index:05d}-of-{total:05d}.parquet",
-    ),
-    (re.compile(r"(train|test)/(\d{4,5})()\.parquet"), "{split}/{index:04d}.parquet"),
-    (re.compile(r"[^/]*/(train|test)()()\.parquet"), "{split}.parquet"),
-)
+SPLITS = ("train", "test")
 MAX_SHARD_ROWS = 100_000  # of a file; both splits have 60,000
 MAX_SHARD_BYTES = 2**29  # without compression; both splits have 140 MB
 
 
-@dataclass(frozen=True)
-class Shard:
-    """A Parquet file of one split, named in one of SHARD_NAMES; `total` where its name says it."""
-
-    path: Path
-    form: int
-    split: str
-    index: int
-    total: int | None
-
-
-def find_shards(root: Path) -> dict[Path, list[Shard]]:
-    """The shards in `root`, some folders down and in the hub's cache, by the folder of a copy."""
-    found = defaultdict(list)
-    for path in _parquet_files(root):
-        for form, (names, _) in enumerate(SHARD_NAMES):
-            if match := names.fullmatch("/".join(path.parts[-2:])):
-                split, index, total = match.groups()
-                folder = path.parent.parent if path.parent.name == split else path.parent
-                shard = Shard(path, form, split, int(index or 0), int(total) if total else None)
-                found[folder].append(shard)
-    return dict(found)
-
-
 def other_parquet_files(root: Path) -> str:
     """A word on the Parquet files in `root` for when none of them is a shard; empty without any."""
-    paths = [str(path.relative_to(root)) for path in _parquet_files(root)]
+    paths = [str(path.relative_to(root)) for path in files(root, "parquet")]
     if not paths:
         return ""
     more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
     return f"; {', '.join(paths[:3])}{more} not taken, as no name says which split it is of"
 
 
-def _parquet_files(root: Path) -> list[Path]:
-    patterns = [
-        f"{above}{below}.parquet"
-        for above in ("", "snapshots/*/", "*/snapshots/*/")  # the hub's cache
-        for below in ("*", "*/*", "*/*/*")
-    ]
-    return sorted({path for pattern in patterns for path in root.glob(pattern)})
-
-
-def read_shards(folder: Path, shards: Sequence[Shard]) -> Raw:
+def read_shards(shards: Sequence[Shard]) -> Raw:
     """Read all shards of both splits. Raises UserError naming a missing or damaged one."""
-    return (
-        _read_shards_of("train", folder, shards),
-        _read_shards_of("test", folder, shards),
-    )
+    train, test = ([_read_shard(path) for path in complete(shards, (split,))] for split in SPLITS)
+    return _joined(train), _joined(test)
 
 
-def _read_shards_of(split: str, folder: Path, shards: Sequence[Shard]) -> tuple[Images, Labels]:
-    own = [shard for shard in shards if shard.split == split]
-    by_index = {shard.index: shard.path for shard in own}
-    forms = {(shard.form, shard.total) for shard in own} or {(shards[0].form, 1)}
-    if len(forms) > 1 or len(by_index) < len(own):
-        raise UserError(f"{folder} mixes {split} shards of several downloads: keep one of them")
-    form, total = forms.pop()
-    total = total or max(by_index, default=0) + 1
-    for index in range(total):
-        if index not in by_index:
-            name = SHARD_NAMES[form][1].format(split=split, index=index, total=total)
-            raise UserError(f"{folder / name} is missing: download it again")
-    read = [_read_shard(by_index[index]) for index in range(total)]
+def _joined(read: Sequence[tuple[Images, Labels]]) -> tuple[Images, Labels]:
     return np.concatenate([r[0] for r in read]), np.concatenate([r[1] for r in read])
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from resnet_repro.data import cifar10
+from resnet_repro.data.imagefolder import listing
 from resnet_repro.data.imagefolder.decode import SHARED
 from resnet_repro.errors import UserError
 from resnet_repro.kernels import library
@@ -100,12 +101,12 @@ def _cifar10(root: Path | None) -> Finding:
 
 
 def _photographs(root: Path) -> Finding:
-    """Whether there are folders of classes; `data` reads them, and unpacks what is packed."""
-    splits = [root / part for part in ("train", "val")]
-    if not all(split.is_dir() for split in splits):
-        return Finding("photographs", f"no folders train and val in {root}")
-    classes = [sum(folder.is_dir() for folder in split.iterdir()) for split in splits]
-    return Finding("photographs", f"{root}: {classes[0]} + {classes[1]} classes")
+    """The form in which photographs are there; `data` reads them, and unpacks what is packed."""
+    try:
+        found = listing.describe(root)
+    except OSError as error:
+        return Finding("photographs", f"{root}: {error.strerror}", "give another folder")
+    return Finding("photographs", f"{root}: {found}" if found else f"none in {root}")
 
 
 def _folder(what: str, folder: Path) -> Finding:

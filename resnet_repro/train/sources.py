@@ -9,8 +9,8 @@ from pathlib import Path
 
 from resnet_repro.data import load
 from resnet_repro.data.dataset import Dataset
-from resnet_repro.data.imagefolder.listing import ImageFolder
 from resnet_repro.data.imagefolder.loader import ImageFolderLoader
+from resnet_repro.data.imagefolder.split import ImageFolder, leave_out
 from resnet_repro.data.imagefolder.statistics import Corrupt, Statistics, examine
 from resnet_repro.data.in_memory import InMemoryLoader
 from resnet_repro.data.source import Source
@@ -71,7 +71,7 @@ def load_data(name: str, recipe: Recipe, reading: Reading, world: World = SINGLE
     crop = recipe.crop
 
     def listing() -> ImageFolder:
-        listed = load(name, reading.root, say=reading.say)
+        listed = load(name, reading.root, cache=reading.cache, say=reading.say)
         assert isinstance(listed, ImageFolder)
         return listed
 
@@ -95,7 +95,7 @@ def load_data(name: str, recipe: Recipe, reading: Reading, world: World = SINGLE
 def _at_home(
     data: Photographs, digest: str, listing: Callable[[], ImageFolder], world: World
 ) -> Photographs:
-    """The same files where this process has them.
+    """The same images where this process has them, in whatever form.
 
     Raises UserError in all processes when one of them has other files, names or sizes.
     """
@@ -107,7 +107,7 @@ def _at_home(
             if own.digest != digest:
                 raise UserError(
                     f"process {world.rank} of {world.size} has other images in "
-                    f"{own.train.root.parent} than the first process: give all the same data"
+                    f"{own.root} than the first process: give all the same data"
                 )
         except UserError as error:
             refusal = error
@@ -116,12 +116,9 @@ def _at_home(
             refusal = UserError("another process has other images")
             refusal.told = True  # that process says it
         raise refusal
-    folder = dataclasses.replace(
-        data.folder,
-        train=dataclasses.replace(data.folder.train, root=own.train.root),
-        test=dataclasses.replace(data.folder.test, root=own.test.root),
-    )
-    return dataclasses.replace(data, folder=folder)
+    if world.first:
+        return data
+    return dataclasses.replace(data, folder=leave_out(own, data.folder.skipped))
 
 
 def channels(data: Data) -> int:

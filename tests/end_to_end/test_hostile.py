@@ -24,7 +24,7 @@ from resnet_repro.data.cifar10_forms import ARCHIVE, BATCHES_FOLDER
 from resnet_repro.data.dataset import Dataset
 from resnet_repro.data.imagefolder import statistics
 from resnet_repro.data.imagefolder.decode import read_image
-from resnet_repro.data.imagefolder.listing import ImageFolder
+from resnet_repro.data.imagefolder.split import ImageFolder
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.imagenet.weights_file import read_state
 from resnet_repro.paper import artifacts

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,11 +14,14 @@ from msgspec import structs
 
 from resnet_repro.cli import main
 from resnet_repro.data.image_file import decoder
+from resnet_repro.data.imagefolder.listing import load
+from resnet_repro.data.imagefolder.loader import ImageFolderLoader
 from resnet_repro.records.schema import Execution
 from resnet_repro.runtime.distributed import SINGLE_PROCESS
 from resnet_repro.sweep.launcher import Event, in_turn
 from resnet_repro.train.job import Job
-from tests.helpers.photographs import make_imagenette
+from tests.conftest import silent
+from tests.helpers.photographs import FORMS, make_imagenette
 
 
 def test_a_damaged_photograph_is_fatal_or_left_out_as_asked(
@@ -80,3 +85,65 @@ def test_a_run_that_goes_on_with_another_decoder_says_so(monkeypatch: pytest.Mon
     assert [event.value for event in said if event.kind == "say"] == [
         "a/b: images are read by pillow 2, until iteration 5 it was pillow 1"
     ]
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_in_another_form_bit_for_bit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Begun on class folders, stopped in each form and gone on with in the next one."""
+    folders = make_imagenette(tmp_path / "class folders")
+    roots = [folders, *(make(folders, tmp_path / form) for form, make in FORMS.items())]
+
+    def run(root: Path, where: Path) -> int:
+        return main(
+            [
+                *("run", "imagenette", "--arms", "resnet18-A", "--protocol", "smoke"),
+                *("--workers", "0", "--device", "cpu", "--kernels", "off"),
+                *("--data-root", str(root), "--results-dir", str(where / "results")),
+                *("--cache-dir", str(where / "cache")),
+            ]
+        )
+
+    assert run(folders, tmp_path / "undisturbed") == 0
+    prepare = ImageFolderLoader.prepare
+    steps = []
+
+    def stopping(self: ImageFolderLoader, iteration: int) -> None:
+        prepare(self, iteration)
+        if iteration not in steps:
+            steps.append(iteration)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ImageFolderLoader, "prepare", stopping)
+        for root in roots[:-1]:
+            assert run(root, tmp_path / "resumed") == 130
+    assert len(steps) == len(roots) - 1
+    capsys.readouterr()
+    assert run(roots[-1], tmp_path / "resumed") == 0
+    assert "resumed at iteration" in capsys.readouterr().out
+    records = [
+        next((tmp_path / name / "results").glob("imagenette/*/*/seed0"))
+        for name in ("undisturbed", "resumed")
+    ]
+    for name in ("metrics.csv", "gradients.csv"):
+        first, other = ((folder / name).read_bytes() for folder in records)
+        assert first == other, name
+    weights = [sorted(folder.glob("*.safetensors")) for folder in records]
+    assert [path.name for path in weights[0]] == [path.name for path in weights[1]]
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(*weights, strict=True))
+
+
+def test_data_names_the_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = make_imagenette(tmp_path / "folders")
+    forms = {"class folders": lambda root, _: root, **FORMS}
+    digests = set()
+    for form, make in forms.items():
+        root = make(folders, tmp_path / form)
+        words = ["data", "imagenette", "--data-root", str(root)]
+        assert main([*words, "--cache-dir", str(tmp_path / "cache")]) == 0
+        out = capsys.readouterr().out
+        assert form in " ".join(out.split())
+        digests.add(load("imagenette", root, say=silent).digest)
+    assert len(digests) == 1

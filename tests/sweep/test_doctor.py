@@ -35,7 +35,7 @@ def test_photographs_are_counted_and_not_unpacked(tmp_path: Path) -> None:
     for split, classes in (("train", 3), ("val", 2)):
         for i in range(classes):
             (tmp_path / split / f"n{i}").mkdir(parents=True)
-    assert findings(tmp_path)["photographs"].found == f"{tmp_path}: 3 + 2 classes"
+    assert findings(tmp_path)["photographs"].found == f"{tmp_path}: class folders, 3 + 2 classes"
 
 
 def test_kernels_that_were_not_built_are_advised(

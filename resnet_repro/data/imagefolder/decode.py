@@ -23,7 +23,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
 from resnet_repro.data.cifar10_forms import one_line
-from resnet_repro.data.image_file import decode, read_bytes, without_warnings
+from resnet_repro.data.image_file import decode, without_warnings
+from resnet_repro.data.imagefolder.places import Place, read_place
 from resnet_repro.errors import UserError
 
 PATIENCE = 300.0  # seconds a batch may take before the processes that load it count as stuck
@@ -38,22 +39,22 @@ def scaled_size(size: int, crop: int) -> int:
     return round(size * crop / 224)
 
 
-def read_image(path: Path) -> Image.Image:
-    """The image in a JPEG, PNG or WebP file as RGB, fully decoded.
+def read_image(place: Place) -> Image.Image:
+    """The JPEG, PNG or WebP image that lies there as RGB, fully decoded.
 
     Like torchvision's loader, it leaves an EXIF orientation alone, and takes the format from the
     contents rather than the name: ImageNet has a PNG and CMYK images under the name JPEG.
-    Raises UserError naming a file that is no image, or is cut short, or cannot be read, or has
+    Raises UserError naming a place that holds no image, or is cut short, or cannot be read, or has
     more pixels or bytes than `image_file` reads; the last two before anything is decoded.
     """
     try:
         with without_warnings():
-            return decode(read_bytes(path))
+            return decode(read_place(place))
     except Exception as error:  # each of Pillow's decoders raises its own
         unknown = isinstance(error, UnidentifiedImageError)
         reason = "no such format" if unknown else one_line(error)
         raise UserError(
-            f"{path} cannot be read as a JPEG, PNG or WebP image ({reason}): replace it, "
+            f"{place} cannot be read as a JPEG, PNG or WebP image ({reason}): replace it, "
             "or leave out such files with --corrupt skip"
         ) from error
 

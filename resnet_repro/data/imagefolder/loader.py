@@ -19,7 +19,6 @@ import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,8 @@ from resnet_repro.data.imagefolder.decode import (
     resized_crop,
     scaled_size,
 )
-from resnet_repro.data.imagefolder.listing import ImageFolder, ImageSplit
+from resnet_repro.data.imagefolder.places import Place
+from resnet_repro.data.imagefolder.split import ImageFolder, ImageSplit
 from resnet_repro.data.imagefolder.statistics import TEST_SIDE, Statistics
 from resnet_repro.data.sampler import epoch_sampler
 from resnet_repro.data.source import statistics_chunks
@@ -166,7 +166,7 @@ class ImageFolderLoader:
         if ready is None or iteration != ready + 1:
             self.close()
             keys = self._keys(iteration)
-            self._loaded = self._load(_Crops(self.data.train.root, self.crop), keys)
+            self._loaded = self._load(_Crops(self.crop), keys)
         images = next(self._loaded)
         batch = self._planned.popleft()
         shifts = torch.from_numpy(batch.views.colour @ self.components.T).float()
@@ -233,7 +233,7 @@ class ImageFolderLoader:
         self._loaded, self._ready = iter(()), None
         self._planned.clear()
 
-    def _keys(self, iteration: int) -> Iterator[list[tuple[str, int, float, float]]]:
+    def _keys(self, iteration: int) -> Iterator[list[tuple[Place, int, float, float]]]:
         """What the loading processes are told, from `iteration` on without end."""
         orders: dict[int, NDArray[np.int64]] = {}  # of the epochs that a batch touches
         for i in itertools.count(iteration):
@@ -245,16 +245,16 @@ class ImageFolderLoader:
             views = draw_views(self.seed, i, self.batch_size, self.crop, self.flip, self.pca_std)
             views = views.part(self.part)
             self._planned.append(_Batch(images, views))
-            paths = [self.data.train.paths[image] for image in images]
+            lying = [self.data.train.place(image) for image in images.tolist()]
             drawn = (views.side.tolist(), views.top.tolist(), views.left.tolist())
-            yield list(zip(paths, *drawn, strict=True))
+            yield list(zip(lying, *drawn, strict=True))
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         return epoch_sampler(self.seed, epoch, self.count, offsets=1, flips=False).image
 
     def _plain(self, split: ImageSplit, chunks: Sequence[NDArray[np.int64]]) -> Iterator[Tensor]:
-        keys = ([split.paths[image] for image in chunk] for chunk in chunks)
-        for images in self._load(_Centres(split.root, self.crop), keys):
+        keys = ([split.place(image) for image in chunk.tolist()] for chunk in chunks)
+        for images in self._load(_Centres(self.crop), keys):
             raw = images.to(self.device, non_blocking=self.device.type == "cuda")
             yield self._finish(raw.float().sub_(self.mean))
 
@@ -281,25 +281,25 @@ class ImageFolderLoader:
 
 
 class _Crops:
-    """Squares cut at random: (crop, crop, 3) uint8, by (relative path, side, top, left)."""
+    """Squares cut at random: (crop, crop, 3) uint8, by (place, side, top, left)."""
 
-    def __init__(self, root: Path, crop: int) -> None:
-        self.root, self.crop = root, crop
+    def __init__(self, crop: int) -> None:
+        self.crop = crop
 
-    def __getitem__(self, key: tuple[str, int, float, float]) -> NDArray[np.uint8]:
-        path, side, top, left = key
-        image = read_image(self.root / path)
+    def __getitem__(self, key: tuple[Place, int, float, float]) -> NDArray[np.uint8]:
+        place, side, top, left = key
+        image = read_image(place)
         return np.asarray(resized_crop(image, side, top, left, self.crop))
 
 
 class _Centres:
-    """Central squares: (crop, crop, 3) uint8, by relative path."""
+    """Central squares: (crop, crop, 3) uint8, by place."""
 
-    def __init__(self, root: Path, crop: int) -> None:
-        self.root, self.crop = root, crop
+    def __init__(self, crop: int) -> None:
+        self.crop = crop
 
-    def __getitem__(self, path: str) -> NDArray[np.uint8]:
-        image = read_image(self.root / path)
+    def __getitem__(self, place: Place) -> NDArray[np.uint8]:
+        image = read_image(place)
         return np.asarray(centre_crop(image, scaled_size(TEST_SIDE, self.crop), self.crop))
 
 

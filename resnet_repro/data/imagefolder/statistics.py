@@ -20,7 +20,8 @@ from torch import Tensor
 
 from resnet_repro.data.cifar10_forms import one_line
 from resnet_repro.data.imagefolder.decode import centre_crop, loader, read_image, scaled_size
-from resnet_repro.data.imagefolder.listing import ImageFolder, without
+from resnet_repro.data.imagefolder.places import Place
+from resnet_repro.data.imagefolder.split import ImageFolder, leave_out
 from resnet_repro.errors import UserError
 from resnet_repro.records.files import parse_json, write_atomic
 
@@ -31,7 +32,7 @@ _INTERVAL = 5.0  # seconds between two words on the progress
 
 Corrupt = Literal["fail", "skip"]
 Say = Callable[[str], None]
-Key = tuple[str, str]  # train or val, and a path relative to that split's root
+Key = tuple[str, str]  # train or val, and the path of an image of that split
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class _Examined:
-    """What the pass over all images found; `unreadable` holds (train or val, relative path)."""
+    """What the pass over all images found; `unreadable` is sorted."""
 
     statistics: Statistics
     unreadable: tuple[Key, ...]
@@ -88,7 +89,7 @@ def examine(
         total = len(data.train) + len(data.test)
         raise UserError(
             f"{len(found.unreadable)} of {total:,} images cannot be read, the first is "
-            f"{_file(data, found.unreadable[0])}: replace them, or leave them out with "
+            f"{_place(data, found.unreadable[0])}: replace them, or leave them out with "
             "--corrupt skip"
         )
     return _without(data, found.unreadable), found.statistics
@@ -108,29 +109,21 @@ def readable(data: ImageFolder, *, workers: int, say: Say) -> ImageFolder:
 
 def _name(data: ImageFolder, unreadable: Sequence[Key], say: Say) -> None:
     for key in unreadable:
-        say(_reason(_file(data, key)) or f"{_file(data, key)} could not be read at first")
+        say(_reason(_place(data, key)) or f"{_place(data, key)} could not be read at first")
 
 
 def _without(data: ImageFolder, unreadable: Sequence[Key]) -> ImageFolder:
-    if not unreadable:
-        return data
-    bad = {part: {path for where, path in unreadable if where == part} for part in ("train", "val")}
-    return dataclasses.replace(
-        data,
-        train=without(data.train, bad["train"]) if bad["train"] else data.train,
-        test=without(data.test, bad["val"]) if bad["val"] else data.test,
-        skipped=tuple(f"{part}/{path}" for part, path in unreadable),
-    )
+    return leave_out(data, [f"{part}/{path}" for part, path in unreadable])
 
 
-def _file(data: ImageFolder, key: Key) -> Path:
-    return (data.train if key[0] == "train" else data.test).root / key[1]
+def _place(data: ImageFolder, key: Key) -> Place:
+    return (data.train if key[0] == "train" else data.test).place_of(key[1])
 
 
-def _reason(path: Path) -> str | None:
+def _reason(place: Place) -> str | None:
     """Why the image cannot be read; None when it can."""
     try:
-        read_image(path)
+        read_image(place)
     except UserError as error:
         return str(error)
     return None
@@ -154,16 +147,16 @@ class _Decoded:
     """An image's centre crop, (crop, crop, 3) uint8; None of a validation image, which is only
     decoded; its key when it cannot be read."""
 
-    def __init__(self, train: Path, val: Path, crop: int) -> None:
-        self.roots, self.crop = {"train": train, "val": val}, crop
+    def __init__(self, crop: int) -> None:
+        self.crop = crop
 
-    def __getitem__(self, key: Key) -> NDArray[np.uint8] | Key | None:
-        part, path = key
+    def __getitem__(self, asked: tuple[Key, Place]) -> NDArray[np.uint8] | Key | None:
+        key, place = asked
         try:
-            image = read_image(self.roots[part] / path)
+            image = read_image(place)
         except UserError:
             return key
-        if part == "val":
+        if key[0] == "val":
             return None
         return np.asarray(centre_crop(image, scaled_size(TEST_SIDE, self.crop), self.crop))
 
@@ -201,10 +194,9 @@ def _read_all(data: ImageFolder, crop: int, workers: int, say: Say, purpose: str
     pixels = np.zeros((crop, crop, 3), dtype=np.int64)
     products = np.zeros((3, 3), dtype=np.int64)
     say(f"reading all {total:,} images of {data.name} {purpose}")
-    items = _Decoded(data.train.root, data.test.root, crop)
     begun = spoken = time.monotonic()
     done = 0
-    batches = loader(items, _batches(data), workers=workers, collate=_Sum(crop))
+    batches = loader(_Decoded(crop), _batches(data), workers=workers, collate=_Sum(crop))
     for batch, size in zip(batches, _sizes(total), strict=True):
         images += batch.images
         pixels += batch.pixels
@@ -219,13 +211,20 @@ def _read_all(data: ImageFolder, crop: int, workers: int, say: Say, purpose: str
                 f"{done:,} of {total:,} images, {rate:,.0f} a second, "
                 f"{(total - done) / rate / 60:.1f} min left"
             )
-    return _Sums(images, pixels, products, tuple(unreadable))
+    return _Sums(images, pixels, products, tuple(sorted(unreadable)))
 
 
-def _batches(data: ImageFolder) -> Iterator[list[Key]]:
-    keys = _keys(data)
-    for start in range(0, len(keys), _BATCH):
-        yield keys[start : start + _BATCH]
+def _batches(data: ImageFolder) -> Iterator[list[tuple[Key, Place]]]:
+    """All images, in the order in which they lie: the sums do not depend on it."""
+    batch: list[tuple[Key, Place]] = []
+    for part, split in (("train", data.train), ("val", data.test)):
+        for image in split.places.reading_order(len(split)).tolist():
+            batch.append(((part, split.paths[image]), split.place(image)))
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
 
 
 def _keys(data: ImageFolder) -> list[Key]:
@@ -322,7 +321,7 @@ def _cached(path: Path, data: ImageFolder, crop: int, say: Say) -> _Examined | N
         say(f"{one_line(error)}; computed anew")
         return None
     # A file mended at the same length leaves the digest as it was.
-    if any(_reason(_file(data, key)) is None for key in unreadable):
+    if any(_reason(_place(data, key)) is None for key in unreadable):
         say("images that could not be read can be now; computed anew")
         return None
     return _Examined(found, unreadable)

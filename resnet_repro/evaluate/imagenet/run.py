@@ -20,7 +20,7 @@ import torch
 from resnet_repro.commands import evaluate_command
 from resnet_repro.data.image_file import decoder
 from resnet_repro.data.imagefolder import listing
-from resnet_repro.data.imagefolder.listing import ImageFolder
+from resnet_repro.data.imagefolder.split import ImageFolder
 from resnet_repro.data.imagefolder.statistics import Corrupt, Statistics, examine, readable
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.imagenet import scores as images
@@ -88,9 +88,9 @@ def evaluate(request: Request, device: Device, cache: Path, say: Say, step: Step
 
     own_mean = bool(request.networks) and request.mean != "torchvision"
     if request.bn == "recomputed" or own_mean or any(run.statistics is None for run in runs):
-        listed = listing.load(dataset, request.data_root, say=say)
+        listed = listing.load(dataset, request.data_root, cache=cache, say=say)
     else:
-        listed = listing.validation(dataset, request.data_root, say=say)
+        listed = listing.validation(dataset, request.data_root, cache=cache, say=say)
 
     loaded = [weights.load(*network, len(listed.classes)) for network in request.networks]
     published = [each.published for each in loaded]

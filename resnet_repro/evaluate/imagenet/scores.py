@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from resnet_repro.data.imagefolder.decode import loader, read_image
-from resnet_repro.data.imagefolder.listing import ImageFolder, ImageSplit
+from resnet_repro.data.imagefolder.split import ImageFolder, ImageSplit
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.imagenet.crops import Views, crop_scores, cut, dense_scores, views_for
 from resnet_repro.evaluate.imagenet.preprocessing import Preprocessing
@@ -147,7 +147,7 @@ class _Pictures:
         self.split, self.views = split, views
 
     def __getitem__(self, index: int) -> tuple[int, list[Tensor]]:
-        image = read_image(self.split.root / self.split.paths[index])
+        image = read_image(self.split.place(index))
         return int(self.split.labels[index]), cut(image, self.views)
 
 

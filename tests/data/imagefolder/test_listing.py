@@ -32,7 +32,7 @@ from resnet_repro import data
 from resnet_repro.data import image_file
 from resnet_repro.data.cifar10_forms import decode_images
 from resnet_repro.data.image_file import MAX_PIXELS, decode_by_pillow, decode_jpeg, decoder
-from resnet_repro.data.imagefolder import listing
+from resnet_repro.data.imagefolder import folders
 from resnet_repro.data.imagefolder.decode import (
     centre_crop,
     loader,
@@ -43,15 +43,9 @@ from resnet_repro.data.imagefolder.decode import (
     scaled_size,
     to_tensor,
 )
-from resnet_repro.data.imagefolder.listing import (
-    ARCHIVES,
-    DEVKIT,
-    IMAGENETTE,
-    class_folders,
-    load,
-    split_from,
-    without,
-)
+from resnet_repro.data.imagefolder.folders import ARCHIVES, DEVKIT, class_folders, split_from
+from resnet_repro.data.imagefolder.listing import IMAGENETTE, load
+from resnet_repro.data.imagefolder.split import without
 from resnet_repro.data.imagefolder.statistics import examine
 from resnet_repro.errors import UserError
 from resnet_repro.records.datasets import DATASETS, PHOTOGRAPHS, Facts
@@ -272,7 +266,7 @@ class TestArchives:
         return root
 
     def test_they_are_unpacked_once(self, root: Path) -> None:
-        (root / listing._UNPACKING / "train").mkdir(parents=True)  # of an earlier attempt
+        (root / folders._UNPACKING / "train").mkdir(parents=True)  # of an earlier attempt
         said: list[str] = []
         found = load("imagenet", root, say=said.append)
         assert len(said) == 2

@@ -27,8 +27,9 @@ from resnet_repro.data.imagefolder.decode import (
     resize_shorter,
     scaled_size,
 )
-from resnet_repro.data.imagefolder.listing import IMAGENETTE, ImageFolder, load
+from resnet_repro.data.imagefolder.listing import IMAGENETTE, load
 from resnet_repro.data.imagefolder.loader import ImageFolderLoader, draw_views
+from resnet_repro.data.imagefolder.split import ImageFolder
 from resnet_repro.data.imagefolder.statistics import Say, Statistics, examine
 from resnet_repro.data.source import statistics_chunks
 from tests.conftest import refused, silent

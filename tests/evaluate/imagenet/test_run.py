@@ -26,7 +26,8 @@ from resnet_repro.cli import main
 from resnet_repro.cli.evaluate import result_rows
 from resnet_repro.cli.progress import Steps
 from resnet_repro.data.imagefolder import listing
-from resnet_repro.data.imagefolder.listing import ImageFolder, split_from
+from resnet_repro.data.imagefolder.folders import split_from
+from resnet_repro.data.imagefolder.split import ImageFolder
 from resnet_repro.data.imagefolder.statistics import Statistics
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.imagenet import run as evaluation_command

@@ -20,13 +20,9 @@ from torchvision.transforms._presets import (  # type: ignore[import-untyped, un
     ImageClassification,
 )
 
-from resnet_repro.data.imagefolder.listing import (
-    IMAGENETTE,
-    ImageSplit,
-    class_folders,
-    split_from,
-    validation,
-)
+from resnet_repro.data.imagefolder.folders import class_folders, split_from
+from resnet_repro.data.imagefolder.listing import IMAGENETTE, validation
+from resnet_repro.data.imagefolder.split import ImageSplit, make_split
 from resnet_repro.data.imagefolder.statistics import Statistics
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.imagenet import scores as images
@@ -353,7 +349,10 @@ def test_torchvisions_way_on_photographs() -> None:
     whole = split_from(REAL / "val", IMAGENETTE)
     some = slice(None, None, 50)
     _same_as_torchvision(
-        ImageSplit(whole.root, whole.paths[some], whole.labels[some], whole.digest)
+        make_split(
+            whole.root,
+            list(zip(whole.paths, whole.sizes.tolist(), whole.labels.tolist(), strict=True))[some],
+        )
     )
 
 
