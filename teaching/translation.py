@@ -24,8 +24,9 @@ HEADER = "# What the notebooks and the guide say. `make translations` renews it.
 LANGUAGES = ("zh_CN",)
 _START, _END = f"<!-- {MARKER}:start -->", f"<!-- {MARKER}:end -->"
 _TABLE = re.compile(f"{_START}.*?{_END}", re.DOTALL)
-# What must be the same in every language: numbers, formulas, code and where links lead.
-_SAME = re.compile(r"\$[^$]+\$|`[^`]+`|\]\([^)]+\)|\d[\d.,]*\d|\d")
+# What must be the same in every language: numbers, formulas, code and where links lead, but for
+# the guide's own to its other languages.
+_SAME = re.compile(r"\$\$?[^$]+\$\$?|`[^`]+`|\]\((?!teaching)[^)]+\)|\d[\d.,]*\d|\d")
 
 
 def catalogue_of(language: str) -> Path:
@@ -39,8 +40,8 @@ def sources() -> list[Path]:
 
 
 def paragraphs(text: str) -> list[str]:
-    """The messages of a text in Markdown: what stands between blank lines, formulas left out."""
-    return [part for part in text.split("\n\n") if part.strip() and not part.startswith("$$")]
+    """The messages of a text in Markdown: what stands between blank lines, no formula or code."""
+    return [p for p in text.split("\n\n") if p.strip() and not p.startswith(("$$", "    "))]
 
 
 def messages() -> Iterator[tuple[str, str]]:
