@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -107,20 +109,28 @@ def draw_block(channels: int = 16) -> SVG:
 
 
 class Curves:
-    """The errors of nets as they are trained: a picture drawn anew in its place at each row.
+    """The errors of nets as they are trained: a picture that is drawn anew in its place.
 
-    Outside of a notebook it draws nothing.
+    Once in `seconds` at most, as a picture takes longer than many a net's step. Outside of a
+    notebook it draws nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 2.0) -> None:
         self._rows: dict[str, list[Row]] = {}
         self._handle: Any = None
+        self._seconds, self._drawn = seconds, -math.inf
         shell = sys.modules.get("IPython")
         self._seen = shell is not None and shell.get_ipython() is not None
 
-    def draw(self, name: str, rows: list[Row]) -> None:
-        """Take over the rows of a net so far, and draw those of all."""
+    def take(self, name: str, rows: list[Row]) -> None:
+        """Take over the rows of a net so far, and draw those of all if it is time."""
         self._rows[name] = list(rows)
+        if time.monotonic() >= self._drawn + self._seconds:
+            self.draw()
+
+    def draw(self) -> None:
+        """Draw the rows there are."""
+        self._drawn = time.monotonic()
         if not self._seen:
             return
         from IPython.display import display  # only a notebook has, and needs, it

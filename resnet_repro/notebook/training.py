@@ -86,8 +86,9 @@ def train(
             seed=seed,
             rows=rows,
             keep=partial(keep, name) if keep else None,
-            look=partial(curves.draw, name),
+            look=partial(curves.take, name),
         )
+    curves.draw()  # the last rows, too
     return found
 
 
@@ -102,8 +103,9 @@ def train_seeds(
             iterations=iterations,
             seed=seed,
             rows=rows,
-            look=partial(curves.draw, f"seed {seed}"),
+            look=partial(curves.take, f"seed {seed}"),
         )
+    curves.draw()  # the last rows, too
     return found
 
 

@@ -64,16 +64,22 @@ def test_errors_are_drawn_anew_in_one_place_as_they_come(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("IPython.get_ipython", lambda: object())
     monkeypatch.setattr("IPython.display.display", display)
-    curves = pictures.Curves()
-    curves.draw("resnet20-w8", rows(90))
-    curves.draw("resnet20-w8", rows(90, 50))
-    curves.draw("mine", rows(80))
+    curves = pictures.Curves(seconds=0)
+    curves.take("resnet20-w8", rows(90))
+    curves.take("resnet20-w8", rows(90, 50))
+    curves.take("mine", rows(80))
     assert len(shown) == 3
     assert "mine" not in shown[1].data
     assert "mine" in shown[2].data
     assert "ResNet-20" in shown[2].data
+    seldom = pictures.Curves(seconds=3600)
+    seldom.take("resnet20-w8", rows(90))
+    seldom.take("resnet20-w8", rows(90, 50))
+    assert len(shown) == 4
+    seldom.draw()  # the end is always shown
+    assert len(shown) == 5
 
 
 def test_outside_of_a_notebook_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "errors_figure", lambda nets: pytest.fail("drawn"))
-    pictures.Curves().draw("resnet20-w8", rows(90))
+    pictures.Curves().take("resnet20-w8", rows(90))
