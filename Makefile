@@ -1,19 +1,37 @@
 # make demo: the main job on embedded data. make test: every test, test-fast: those of under ten
-# seconds. make lint: what a commit must pass. make teach: the notebooks. make wheel: the package,
+# seconds. make lint: what a commit must pass. make teach: the notebooks; make notebooks
+# renews their outputs. make wheel: the package,
 # built and used elsewhere. make messages: the catalogue of translations, brought up to date with
 # what the code says. Each sets up what it needs.
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo teach test test-fast lint wheel messages report rates counts bench clean
+.PHONY: demo teach notebooks notebook-seeds translations test test-fast lint wheel messages report rates counts bench clean
 
 demo: $(VENV)/.ready
 	$(RUN) -m resnet_repro run demo --jobs 2 --figures-dir figures
 
-# Opens a browser. TEACH holds options of jupyter lab, such as TEACH="--no-browser --port 9000".
+# Opens a browser, and prints the address to open in another. TEACH holds options of jupyter lab,
+# such as TEACH="--no-browser --port 9000". It serves this folder, so that what notebooks link to
+# opens; as root, as in containers, it has to be told that this is meant.
+AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 teach: $(VENV)/.ready-teach
-	$(RUN) -m jupyterlab notebooks/01_degradation.ipynb $(TEACH)
+	$(RUN) -m jupyterlab notebooks/01_degradation.ipynb --ServerApp.root_dir="$(CURDIR)" $(AS_ROOT) $(TEACH)
+
+# Executes the notebooks and their solutions, keeps the outputs, and translates them. NOTEBOOKS
+# names some, such as NOTEBOOKS="02 07". The second measures what they conclude from SEEDS seeds.
+NOTEBOOKS =
+SEEDS = 3
+notebooks: $(VENV)/.ready-dev
+	OMP_NUM_THREADS=1 $(RUN) -m teaching renew $(NOTEBOOKS)
+
+notebook-seeds: $(VENV)/.ready-dev
+	OMP_NUM_THREADS=1 $(RUN) -m teaching seeds $(NOTEBOOKS) --number $(SEEDS)
+
+# Of notebooks and guide, from their catalogues; executes nothing.
+translations: $(VENV)/.ready-dev
+	$(RUN) -m teaching translate
 
 # Two files at a time, each process with one thread: more would wait for one another.
 PYTEST = OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -52,11 +52,13 @@ class Trainer:
     schedule) and what the device does, which reads and writes tensors alone: the iteration's
     number, the rate, the warm-up's state and the sums are tensors, too. So the device's part can
     be captured as a CUDA graph, and nothing waits for the device between two rows.
+
+    network: a name, or a module that is trained from the weights it has.
     """
 
     def __init__(
         self,
-        network: str,
+        network: str | nn.Module,
         data: Data,
         recipe: Recipe,
         seed: int,
@@ -68,17 +70,7 @@ class Trainer:
         self.device = device
         self.world = world
         self.source = open_source(data, recipe, seed, device, world)
-        model: nn.Module = build(
-            network,
-            num_classes=len(data.classes),
-            in_channels=channels(data),
-            bn_batch=recipe.bn_batch,
-            bn_momentum=recipe.bn_momentum,
-            bn_eps=recipe.bn_eps,
-            init=recipe.init,
-            classifier_init=recipe.classifier_init,
-            seed=seed,
-        )
+        model = network if isinstance(network, nn.Module) else _built(network, data, recipe, seed)
         self.model = model.to(device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
         for layer in ghost_layers(self.model):
             layer.use_kernel = device.kernels
@@ -284,6 +276,20 @@ class Trainer:
         self._scheduled.fill_(self.scheduled)
         self.warming = bool(plain["warming"])
         self.warmup_ended = cast("int | None", plain["warmup_ended"])
+
+
+def _built(network: str, data: Data, recipe: Recipe, seed: int) -> nn.Module:
+    return build(
+        network,
+        num_classes=len(data.classes),
+        in_channels=channels(data),
+        bn_batch=recipe.bn_batch,
+        bn_momentum=recipe.bn_momentum,
+        bn_eps=recipe.bn_eps,
+        init=recipe.init,
+        classifier_init=recipe.classifier_init,
+        seed=seed,
+    )
 
 
 def check_grad_accum(recipe: Recipe, device: Device, world: World) -> None:

@@ -713,9 +713,11 @@ def test_make_teach_names_files_that_exist() -> None:
         assert (REPO / name).is_file(), name
     assert told.rstrip().endswith("--no-browser")
     assert "no-such-environment/bin/python -m jupyterlab notebooks/" in told
+    assert f'--ServerApp.root_dir="{REPO}"' in told  # what notebooks link to lies above them
+    assert ("--allow-root" in told) == (os.getuid() == 0)
 
 
 @pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
 def test_every_notebook_is_in_the_readme(readme: str) -> None:
-    named = re.findall(r"\]\(notebooks/([^)]+)\)", (REPO / readme).read_text())
+    named = re.findall(r"\]\(notebooks/([^)/]+\.ipynb)\)", (REPO / readme).read_text())
     assert named == sorted(path.name for path in (REPO / "notebooks").glob("*.ipynb"))

@@ -19,7 +19,7 @@ from resnet_repro.evaluate.probes.deepening import (
 from resnet_repro.evaluate.single_view import single_view_error
 from resnet_repro.models import build
 from resnet_repro.models.blocks import Shortcut
-from resnet_repro.notebook import train_on_digits, training_error
+from resnet_repro.notebook.training import train_on_digits, training_error
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
 
@@ -100,7 +100,7 @@ def test_a_trained_net_keeps_its_errors(kind: str) -> None:
     assert single_view_error(deeper, source) == pytest.approx(
         single_view_error(trained.model, source), rel=1e-5
     )
-    assert training_error(deeper, trained) == training_error(trained.model, trained)
+    assert training_error(deeper, trained.source) == trained.training_error
     x = next(iter(source.test_batches()))[0]
     with torch.no_grad():
         torch.testing.assert_close(deeper(x), trained.model(x), rtol=1e-4, atol=1e-4)

@@ -9,7 +9,7 @@ from resnet_repro.errors import UserError
 from resnet_repro.evaluate.probes.deepening import deepen
 from resnet_repro.evaluate.probes.shortcut_signal import BlockSignal, by_stage, signal_path
 from resnet_repro.models.blocks import BasicBlock
-from resnet_repro.notebook import train_on_digits
+from resnet_repro.notebook.training import train_on_digits
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
 

@@ -1,0 +1,1 @@
+"""Renews what is derived of the notebooks: outputs, solutions' outputs, translations, the guide."""
