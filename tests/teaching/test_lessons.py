@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -58,3 +59,25 @@ def test_what_an_execution_leaves_behind_is_not_written(tmp_path: Path) -> None:
     (tmp_path / "b.ipynb").write_text("{")
     with pytest.raises(UserError, match="not a notebook"):
         read(tmp_path / "b.ipynb")
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_every_notebook_installs_the_package_first_where_it_is_missing(
+    missing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a hosted service a notebook has nothing but its own file."""
+    first = [next(c for c in read(path).cells if c.cell_type == "code") for path in lessons()]
+    (source,) = {cell.source for cell in first}
+    manager = pytest.importorskip("IPython.core.inputtransformer2").TransformerManager()
+    ran: list[tuple[str, str]] = []
+    names: dict[str, object] = {
+        "input": lambda words: "https://example.org/repository",
+        "get_ipython": lambda: SimpleNamespace(
+            run_line_magic=lambda name, line: ran.append((name, line))
+        ),
+    }
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if missing else object())
+    exec(manager.transform_cell(source), names)
+    # IPython fills in {repository} itself.
+    assert ran == ([("pip", 'install -q "git+{repository}"')] if missing else [])
+    assert names.get("repository") == ("https://example.org/repository" if missing else None)
