@@ -78,14 +78,14 @@ def test_the_paper_stands_first_then_ours_then_the_copies(tmp_path: Path) -> Non
     rows = reported(read_frames([tmp_path]))
     head = [(r.source, r.text, r.schedule, r.where) for r in rows if r.arm == "resnet20"][:4]
     assert head == [
-        ("the paper", "8.75", "64,000 iterations", "Table 6"),
-        ("this suite", "8.80 ± 0.14 (n = 2)", "64,000 iterations", "protocol paper"),
-        ("this suite", "12.90 (n = 1)", "8,000 iterations", "protocol short"),
+        ("paper", "8.75", "64,000 iterations", "Table 6"),
+        ("suite", "8.80 ± 0.14 (n = 2)", "64,000 iterations", "protocol paper"),
+        ("suite", "12.90 (n = 1)", "8,000 iterations", "protocol short"),
         ("a-martyn/resnet", "8.04", "164 epochs", "results/resnet20.csv"),
     ]
     plain = [(r.source, r.text, r.where) for r in rows if r.arm == "plain20"]
-    assert plain[0] == ("the paper", "9.70", "read off Fig. 6, mean of 50,000-64,000")
-    assert "this suite" not in [source for source, *_ in plain]  # a diverged run has no error
+    assert plain[0] == ("paper", "9.70", "read off Fig. 6, mean of 50,000-64,000")
+    assert "suite" not in [source for source, *_ in plain]  # a diverged run has no error
     assert [r.arm for r in rows][-1] == "plain56"
 
 
