@@ -43,6 +43,10 @@ def save(figure: Figure, folder: Path, stem: str, data_digest: str) -> list[Path
         if engine is not None:  # lay out once, not again for each format
             engine.execute(figure)
             figure.set_layout_engine("none")
+            for ax in figure.axes:
+                # The solver's last digits differ from process to process, and would show.
+                at = ax.get_position(original=True)
+                ax.set_position([round(edge, 6) for edge in at.bounds])
         for kind, entries in metadata.items():
             content = io.BytesIO()
             # Not savefig, which draws every figure twice to find a layout that is known by now.
