@@ -483,7 +483,7 @@ def test_runs_that_cannot_be_evaluated(
 ) -> None:
     good = record(tmp_path)
     cases = [
-        ([record(tmp_path, seed=4, network="resnet20")], "none of the data sets that CIFAR networks"),
+        ([record(tmp_path, seed=4, network="resnet20")], "none of the data sets that CIFAR"),
         ([tmp_path], "is no recorded run: give a folder"),
         ([good, good], "a run is named twice"),
         ([good, record(tmp_path, seed=1, crop=64)], "--crop: the runs have 32"),
