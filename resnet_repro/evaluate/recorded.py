@@ -124,12 +124,12 @@ def fitted(name: str, state: State, bn_eps: float, where: str) -> nn.Module:
     return network.eval()
 
 
-def networks_kept() -> dict[str, list[str]]:
-    """The networks on CIFAR-10 whose weights the suite's records keep, with their protocols."""
-    found: dict[str, list[str]] = {}
+def networks_kept() -> dict[str, dict[str, Path]]:
+    """The networks on CIFAR-10 whose weights the suite's records keep: by protocol, a folder."""
+    found: dict[str, dict[str, Path]] = {}
     for run, folder in store.find_runs(paths.RECORDED):
         if run.dataset == DATASET and (folder / "weights.safetensors").is_file():
-            found.setdefault(run.arm, []).append(run.protocol)
+            found.setdefault(run.arm, {}).setdefault(run.protocol, folder)
     return found
 
 
@@ -139,13 +139,14 @@ def load_network(name: str, protocol: str | None = None) -> Classifier:
     Raises UserError for a network or a protocol whose weights are not kept.
     """
     kept = networks_kept()
-    known = kept.get(name, [])
-    order = [*(p for p in PREFERRED if p in known), *known] if protocol is None else [protocol]
-    if not set(order) & set(known):
+    known = kept.get(name, {})
+    order = (*PREFERRED, *known) if protocol is None else (protocol,)
+    folder = next((known[p] for p in order if p in known), None)
+    if folder is None:
         told = "; ".join(f"{network}: {', '.join(found)}" for network, found in kept.items())
         asked = name if protocol is None else f"{name} under protocol {protocol}"
         raise UserError(f"no weights of {asked} are recorded: there are {told or 'none here'}")
-    return load_recorded(paths.RECORDED / DATASET / name / order[0] / "seed0")
+    return load_recorded(folder)
 
 
 def load_pixels(name: str, root: Path | None) -> Dataset:

@@ -24,9 +24,7 @@ def model_card(record: Record, error: float, setup: str, usage: str) -> str:
     """
     spec, execution = record.spec, record.execution
     title = TITLES.get(spec.dataset, spec.dataset)
-    commits = ", ".join(execution.commits) + (
-        ", uncommitted changes" if execution.any_dirty else ""
-    )
+    commits = ", ".join(execution.commits)
     facts = {
         "network": f"{spec.network}, {record.result.parameters:,} parameters",
         "test error of these weights": f"{error:.2f} %",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import importlib.util
 import json
 import os
@@ -31,11 +30,9 @@ from resnet_repro.evaluate.recorded import (
     load_recorded,
     networks_kept,
 )
-from resnet_repro.paper import artifacts
 from resnet_repro.records.datasets import DATASETS
-from resnet_repro.runtime.device import choose
-from resnet_repro.sweep import plan
 from tests.conftest import REAL_CIFAR10, REPO, refused
+from tests.helpers.digits_runs import train_on_digits
 
 RESNET20 = paths.RECORDED / "cifar10" / "resnet20" / "short" / "seed0"
 
@@ -43,18 +40,8 @@ RESNET20 = paths.RECORDED / "cifar10" / "resnet20" / "short" / "seed0"
 @pytest.fixture(scope="module")
 def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on the digits that keeps its weights."""
-    folder = tmp_path_factory.mktemp("runs")
-    arms = (artifacts.Arm("resnet8", "resnet8-w4", "digits"),)
-    own = dataclasses.replace(artifacts.load("demo").artifact, arms=arms, claims=(), published=())
-    request = plan.Request(own, protocol="smoke", results=folder / "results")
-    settings = plan.Settings(
-        device=choose("cpu", "fp32", threads=1),
-        data_root=None,
-        cache=folder / "cache",
-        results=request.results,
-    )
-    assert set(plan.execute(request, settings, lambda event: None).values()) == {"done"}
-    return folder / "results" / "digits" / "resnet8" / "smoke" / "seed0"
+    runs = train_on_digits(tmp_path_factory.mktemp("runs"), ["resnet8"])
+    return runs / "resnet8" / "smoke" / "seed0"
 
 
 def error(net: Classifier, data: Dataset) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import statistics
@@ -33,7 +32,7 @@ from resnet_repro.report.load.view import make_view
 from resnet_repro.report.plots.digest import plotted_digest
 from resnet_repro.report.tables import table
 from resnet_repro.runtime.device import choose
-from resnet_repro.sweep import plan
+from tests.helpers.digits_runs import train_on_digits
 from tests.helpers.records import Fake, write
 
 LESIONS = artifacts.load("claim_lesions")
@@ -45,19 +44,7 @@ PATH = artifacts.load("claim_path")
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs on the digits that keep their weights."""
-    folder = tmp_path_factory.mktemp("runs")
-    arms = tuple(artifacts.Arm(n, f"{n}-w4", "digits") for n in ("plain8", "resnet14"))
-    own = dataclasses.replace(artifacts.load("demo").artifact, arms=arms, claims=(), published=())
-    request = plan.Request(own, protocol="smoke", results=folder / "results")
-    settings = plan.Settings(
-        device=choose("cpu", "fp32", threads=1),
-        data_root=None,
-        cache=folder / "cache",
-        results=request.results,
-    )
-    ends = plan.execute(request, settings, lambda event: None)
-    assert set(ends.values()) == {"done"}
-    return folder / "results" / "digits"
+    return train_on_digits(tmp_path_factory.mktemp("runs"), ["plain8", "resnet14"])
 
 
 def run_folder(recorded: Path, arm: str = "resnet14") -> Path:
