@@ -45,8 +45,8 @@ def save(figure: Figure, folder: Path, stem: str, data_digest: str) -> list[Path
             figure.set_layout_engine("none")
             for ax in figure.axes:
                 # The solver's last digits differ from process to process, and would show.
-                at = ax.get_position(original=True)
-                ax.set_position([round(edge, 6) for edge in at.bounds])
+                x, y, w, h = (round(v, 6) for v in ax.get_position(original=True).bounds)
+                ax.set_position((x, y, w, h))
         for kind, entries in metadata.items():
             content = io.BytesIO()
             # Not savefig, which draws every figure twice to find a layout that is known by now.
