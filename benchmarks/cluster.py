@@ -15,11 +15,11 @@ import typer
 
 from resnet_repro.cli.console import console, print_rows
 from resnet_repro.errors import UserError
+from resnet_repro.markup import Grid, markdown_grid
 from resnet_repro.models.cost import work_per_image
 from resnet_repro.paper import artifacts
 from resnet_repro.paths import RECORDED
 from resnet_repro.records.files import read_text
-from resnet_repro.report.grid import Grid, markdown_grid
 from resnet_repro.report.write import update_between_markers
 from resnet_repro.sweep import plan
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.decoders import PILLOW
 from benchmarks.images import OURS, PIPELINES
-from resnet_repro.report.grid import Grid, markdown_grid
+from resnet_repro.markup import Grid, markdown_grid
 
 COLUMNS = ("shorter side", "pipeline", "images/s and core", "range", "ours over it")
 WAY_COLUMNS = (

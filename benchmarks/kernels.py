@@ -24,11 +24,11 @@ from resnet_repro.cli.console import print_rows
 from resnet_repro.errors import UserError
 from resnet_repro.kernels import available
 from resnet_repro.kernels.winograd import WinogradConv2d
+from resnet_repro.markup import Grid, markdown_grid
 from resnet_repro.models.batch_norm import GhostBatchNorm2d
 from resnet_repro.models.blocks import norm_relu
 from resnet_repro.records.files import write_atomic
 from resnet_repro.records.provenance import utc_now
-from resnet_repro.report.grid import Grid, markdown_grid
 from resnet_repro.runtime.device import Device, autocast, choose
 from resnet_repro.train.recipe import PAPER
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from benchmarks.contest import OURS, PEER, USUAL, Row
 from benchmarks.machine import Result
+from resnet_repro.markup import Grid, markdown_grid
 from resnet_repro.models.names import parse
-from resnet_repro.report.grid import Grid, markdown_grid
 
 NETWORKS = ("resnet20", "resnet56", "resnet110")
 EXPECTED = {"cpu": "a CPU", "cuda": "a GPU"}  # a table without one of them says so

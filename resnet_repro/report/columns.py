@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from resnet_repro.markup import Grid
 from resnet_repro.messages import Message, _, joined
 from resnet_repro.paper.published import PublishedValue
 from resnet_repro.records.metrics import COUNTED, METRICS, metric_words
 from resnet_repro.report.claims import ClaimRow
-from resnet_repro.report.grid import Grid
 from resnet_repro.report.side_by_side import SideBySide
 from resnet_repro.report.tables import ResultRow
 from resnet_repro.report.verdicts.rule import Comparison

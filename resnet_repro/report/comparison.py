@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from resnet_repro.markup import Grid
 from resnet_repro.paper.artifacts import Artifact
 from resnet_repro.report import render
 from resnet_repro.report.claims import ClaimRow, claim_rows
 from resnet_repro.report.columns import CLAIMS, SIDE_BY_SIDE, plain_rows, text_grid
-from resnet_repro.report.grid import Grid
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.sections.other_reproductions import (

@@ -8,10 +8,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from resnet_repro.markup import Grid, latex_grid, markdown_grid, markdown_text
 from resnet_repro.messages import _, joined
 from resnet_repro.records.metrics import metric_words
 from resnet_repro.report.columns import CLAIMS, RESULTS, Cell, short, text_grid
-from resnet_repro.report.grid import Grid, latex_grid, markdown_grid, markdown_text
 from resnet_repro.report.notes import degrees_text
 from resnet_repro.report.tables import Table
 from resnet_repro.report.verdicts.joint import Joint

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from resnet_repro.markup import Grid, Markup, as_link, markdown_grid, markdown_text
 from resnet_repro.paper import artifacts
 from resnet_repro.paper.artifacts import Artifact
 from resnet_repro.paper.published import PAPER_PROTOCOL
@@ -20,7 +21,6 @@ from resnet_repro.records.schema import RunId
 from resnet_repro.report import render
 from resnet_repro.report.claims import ClaimRow
 from resnet_repro.report.columns import CLAIMS, RESULTS, text_grid
-from resnet_repro.report.grid import Grid, Markup, as_link, markdown_grid, markdown_text
 from resnet_repro.report.load.evaluations import CROPS, below, evaluations_wanted, wanted_command
 from resnet_repro.report.load.frames import Frames, Run
 from resnet_repro.report.load.view import arms_shown

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from resnet_repro.markup import Grid
 from resnet_repro.models.cost import seconds_per_work, typical_pace, work_per_image
-from resnet_repro.report.grid import Grid
 from resnet_repro.report.load.frames import LABELS, Frames, Run
 
 

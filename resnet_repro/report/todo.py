@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from resnet_repro.commands import run_command
+from resnet_repro.markup import Grid
 from resnet_repro.paper.artifacts import Arm, Artifact
 from resnet_repro.paper.published import BATCHES, ITERATIONS, PAPER_PROTOCOL, published_for
 from resnet_repro.records.metrics import EVALUATED
 from resnet_repro.records.schema import RunId
-from resnet_repro.report.grid import Grid
 from resnet_repro.report.load.evaluations import (
     CROPS,
     below,

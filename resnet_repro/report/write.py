@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from resnet_repro.errors import UserError
+from resnet_repro.markup import markdown_grid
 from resnet_repro.messages import joined, translated
 from resnet_repro.paper import artifacts
 from resnet_repro.paper.artifacts import Experiment
 from resnet_repro.records.files import read_text, write_atomic
 from resnet_repro.report import render
 from resnet_repro.report.columns import CLAIMS, RESULTS, SIDE_BY_SIDE, plain_rows, text_grid
-from resnet_repro.report.grid import markdown_grid
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.view import View, make_view

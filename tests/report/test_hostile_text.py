@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from resnet_repro.errors import UserError
-from resnet_repro.report.grid import Grid, as_link, latex_grid, markdown_grid
+from resnet_repro.markup import Grid, as_link, latex_grid, markdown_grid
 from resnet_repro.report.render import csv_text
 from resnet_repro.report.write import write_report
 from tests.helpers.records import Fake, write

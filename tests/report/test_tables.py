@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from resnet_repro.errors import UserError
+from resnet_repro.markup import Grid, latex_escape, markdown_grid
 from resnet_repro.paper import artifacts
 from resnet_repro.paper.artifacts import Arm, Artifact, Claim, Published
 from resnet_repro.paper.published import published_for
@@ -28,7 +29,6 @@ from resnet_repro.report.columns import (
     recorded_text,
     text_grid,
 )
-from resnet_repro.report.grid import Grid, latex_escape, markdown_grid
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.records import read_frames
 from resnet_repro.report.load.seeds import spread

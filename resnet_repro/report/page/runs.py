@@ -9,10 +9,10 @@ from typing import Any
 
 from msgspec.structs import asdict
 
+from resnet_repro.markup import as_link
 from resnet_repro.models.names import parse
 from resnet_repro.records import store
 from resnet_repro.records.evaluations import find_evaluations, read_evaluation
-from resnet_repro.report.grid import as_link
 from resnet_repro.report.page.sections import run_anchor
 
 TOLD = ("spec.json", "execution.json", "result.json")  # not in a result's list of files

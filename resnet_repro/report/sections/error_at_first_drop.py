@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from resnet_repro.markup import Grid
 from resnet_repro.paper.other_reproductions import ReproductionStart, load_starts
 from resnet_repro.paper.published import (
     PAPER_PROTOCOL,
@@ -17,7 +18,6 @@ from resnet_repro.paper.published import (
     first_drawn,
     value_at,
 )
-from resnet_repro.report.grid import Grid
 from resnet_repro.report.load.frames import Frames, Run
 from resnet_repro.report.verdicts.rule import Comparison, Outcome, summarise
 

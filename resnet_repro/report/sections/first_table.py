@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from resnet_repro.markup import Grid, Markup
 from resnet_repro.models.names import parse
 from resnet_repro.paper import artifacts
 from resnet_repro.paper.other_reproductions import load_reproductions
 from resnet_repro.paper.published import PAPER_PROTOCOL
 from resnet_repro.report.columns import difference_text, published_text, recorded_text
-from resnet_repro.report.grid import Grid, Markup
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.seeds import counts
 from resnet_repro.report.tables import ResultRow, rows_under

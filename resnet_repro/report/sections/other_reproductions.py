@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from resnet_repro.markup import Grid, latex_grid, markdown_grid
 from resnet_repro.messages import _
 from resnet_repro.models.names import parse
 from resnet_repro.paper.artifacts import Published
 from resnet_repro.paper.other_reproductions import load_reproductions
 from resnet_repro.paper.published import CIFAR_ITERATIONS, curve_name, published_for
 from resnet_repro.report.columns import Cell, published_text, recorded_text
-from resnet_repro.report.grid import Grid, latex_grid, markdown_grid
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.seeds import outcomes
 from resnet_repro.report.render import csv_text

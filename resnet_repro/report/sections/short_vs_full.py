@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from resnet_repro.markup import Grid
 from resnet_repro.paper.published import PAPER_PROTOCOL
-from resnet_repro.report.grid import Grid
 from resnet_repro.report.load.frames import Frames
 from resnet_repro.report.load.seeds import outcomes
 from resnet_repro.report.verdicts.rule import summarise

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import fdtrc
 
+from resnet_repro.markup import Grid, markdown_grid
 from resnet_repro.paper.published import seed_std_prior
-from resnet_repro.report.grid import Grid, markdown_grid
 from resnet_repro.report.statistics import standard_error, t_quantile
 from resnet_repro.report.verdicts.joint import LEVEL
 from resnet_repro.report.verdicts.rule import JUDGED, MARGIN
