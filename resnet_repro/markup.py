@@ -1,9 +1,10 @@
-"""Cells as text, and their markup: Markdown and LaTeX."""
+"""Text as it is shown: cells of tables, and their markup in Markdown and LaTeX."""
 
 from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -21,6 +22,19 @@ class Markup(str):
     """Text that is Markdown already: a link, say. All other text comes from records."""
 
     __slots__ = ()
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text with its control characters written out (`\\x1b`), but for those to keep.
+
+    What a file or a folder's name holds is shown and never obeyed by a terminal.
+    """
+    return "".join(
+        character
+        if unicodedata.category(character)[0] != "C" or character in keep
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
 
 
 def markdown_text(text: str) -> str:
@@ -45,7 +59,7 @@ def as_link(target: Path, folder: Path) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.splitlines())
+    return printable(" ".join(text.splitlines()), keep="\t")
 
 
 _LATEX = {

@@ -27,8 +27,9 @@ from resnet_repro.cli import (
     verify,
     watch,
 )
-from resnet_repro.cli.console import printable, write_what_fits
+from resnet_repro.cli.console import write_what_fits
 from resnet_repro.errors import UserError
+from resnet_repro.markup import printable
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -54,5 +54,8 @@ def print_comparison(out: Console, found: Comparison, *, copies: bool = False) -
 
     for title, grid in comparison_grids(found, copies=copies):
         print_rows(out, title, grid.columns, grid.rows)
-    for line in comparison_lines(found):
+    lines = comparison_lines(found)
+    if copies and not found.copies:
+        lines.append("No other reproduction of these networks is known here.")
+    for line in lines:
         out.print(line, highlight=False, soft_wrap=True)

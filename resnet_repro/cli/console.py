@@ -6,27 +6,15 @@ import io
 import json
 import os
 import sys
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from resnet_repro.markup import printable
+
 Rows = tuple[Sequence[str], Sequence[Sequence[object]]]
-
-
-def printable(text: str, keep: str = "") -> str:
-    """The text with its control characters written out (`\\x1b`), but for those to keep.
-
-    What a file or a folder's name holds is shown and never obeyed by the terminal.
-    """
-    return "".join(
-        character
-        if unicodedata.category(character)[0] != "C" or character in keep
-        else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 class _Console(Console):

@@ -84,8 +84,8 @@ Workers = Annotated[
 
 
 def names(text: str) -> tuple[str, ...]:
-    """The names in an option's list: commas between, spaces and empty places left out."""
-    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
+    """The names in an option's list, each once: commas between, spaces and empty places left out."""
+    return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
 
 
 def numbers(text: str, option: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from resnet_repro.markup import Grid, markdown_grid, markdown_text
 from resnet_repro.records.store import Record
 
 HUB_DATASETS = {"cifar10": "uoft-cs/cifar10"}  # ours -> the hub's
@@ -46,7 +47,7 @@ def model_card(record: Record, error: float, setup: str, usage: str) -> str:
         "was chosen by the test images.\n",
         _table(facts),
         "To repeat it:\n",
-        f"    {_line(execution.command)}\n",
+        f"    {markdown_text(execution.command)}\n",
         "To use it, from images (N, C, H, W) of 0 ... 255 to logits; the mean image that is "
         "subtracted is among the weights:\n",
         f"```python\n{usage.strip()}\n```\n",
@@ -87,10 +88,4 @@ def _percent(value: float | None) -> str:
 
 
 def _table(facts: Mapping[str, str]) -> str:
-    rows = [f"| {name} | {_line(value)} |" for name, value in facts.items()]
-    return "\n".join(["| | |", "| --- | --- |", *rows, ""])
-
-
-def _line(text: str) -> str:
-    """What a record says, in one line that ends no cell."""
-    return " ".join(text.split()).replace("|", "\\|")
+    return markdown_grid(Grid(("", ""), tuple(facts.items())))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from resnet_repro.cli import main
-from resnet_repro.cli.console import console, print_rows, printable
+from resnet_repro.cli.console import console, print_rows
+from resnet_repro.markup import printable
 
 HOSTILE = [
     ("\x1b[31mred", "\\x1b[31mred"),

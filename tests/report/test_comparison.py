@@ -91,3 +91,10 @@ def test_run_ends_with_what_was_asked_for(
     assert any(line.startswith("plain20-w8") for line in table)
     assert not any("resnet20-w8" in line for line in table)
     assert "resnet20-w8" in (tmp_path / "r" / "tables" / "demo.md").read_text()
+
+
+def test_where_nobody_else_has_reported_a_line_says_so(
+    mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", "fig4", "--results-dir", str(mine), "--copies"]) == 0
+    assert "No other reproduction of these networks is known here." in capsys.readouterr().out
