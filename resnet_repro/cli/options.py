@@ -84,7 +84,7 @@ Workers = Annotated[
 
 
 def names(text: str) -> tuple[str, ...]:
-    """The names in an option's list, each once: commas between, spaces and empty places left out."""
+    """The names in an option's list, each once; commas between, spaces and empty places dropped."""
     return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
 
 
