@@ -31,7 +31,8 @@ class Preprocessing(nn.Module):
     """Images (N, C, H, W) of 0 ... 255, bytes or floats, as the net was trained on: float32.
 
     Section 4.2: the mean of the training images is subtracted pixel by pixel. What else a recipe
-    may ask for, a scale a channel, divides.
+    may ask for, a scale a channel, divides. Raises ValueError for images of another size, which
+    would be stretched to the mean's.
     """
 
     mean: Tensor
@@ -43,6 +44,11 @@ class Preprocessing(nn.Module):
         self.register_buffer("scale", scale)
 
     def forward(self, images: Tensor) -> Tensor:
+        if images.dim() != 4 or images.shape[1:] != self.mean.shape:
+            size = ", ".join(map(str, self.mean.shape))
+            raise ValueError(
+                f"images of shape {tuple(images.shape)}: (N, {size}) is what this net was trained on"
+            )
         x = images.float() - self.mean
         return x if self.scale is None else x / self.scale
 
