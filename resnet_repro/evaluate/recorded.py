@@ -47,7 +47,7 @@ class Preprocessing(nn.Module):
         if images.dim() != 4 or images.shape[1:] != self.mean.shape:
             size = ", ".join(map(str, self.mean.shape))
             raise ValueError(
-                f"images of shape {tuple(images.shape)}: (N, {size}) is what this net was trained on"
+                f"images of shape {tuple(images.shape)}: (N, {size}) is what this net takes"
             )
         x = images.float() - self.mean
         return x if self.scale is None else x / self.scale

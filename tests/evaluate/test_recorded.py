@@ -52,7 +52,7 @@ def error(net: Classifier, data: Dataset) -> float:
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 1, 32, 32), (2, 3, 64, 64)])
 def test_images_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"\(N, 3, 32, 32\) is what this net"):
+    with pytest.raises(ValueError, match=r"\(N, 3, 32, 32\) is what this net takes"):
         Preprocessing(torch.zeros(3, 32, 32))(torch.zeros(shape))
 
 

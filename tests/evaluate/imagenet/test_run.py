@@ -294,7 +294,7 @@ def test_networks_of_the_same_parameters_are_both_named() -> None:
         ("resnet50", "torchvision", "resnet50-v1.5"),
         ("resnet50-v1.5", "torchvision:V9", "give one of IMAGENET1K_V1, IMAGENET1K_V2"),
         ("vgg16", "torchvision:IMAGENET1K_FEATURES", "give one of IMAGENET1K_V1"),
-        ("resnet20", "torchvision", "none of the data sets that CIFAR networks"),
+        ("resnet20", "torchvision", "resnet20 is a CIFAR network"),
         ("resnet34", "torchvision", "resnet34-B"),
     ],
 )
@@ -654,7 +654,7 @@ def test_torchvisions_newer_weights_are_tested_at_their_own_size() -> None:
         ([], "give networks (--arch and --weights) or recorded runs (--run)"),
         (["--arch", "resnet18-B"], "1 --arch and 0 --weights: give one for each"),
         (["--arch", "resnet18-B", "--weights", "x", "--run", "y"], "or recorded runs"),
-        (["--arch", "resnet20", "--weights", "x"], "none of the data sets that CIFAR networks"),
+        (["--arch", "resnet20", "--weights", "x"], "resnet20 is a CIFAR network"),
         (["--arch", "resnet34", "--weights", "x"], "does not say which shortcut"),
         (["--arch", "alexnet", "--weights", "x"], "unknown network 'alexnet'"),
         (["--arch", "resnet18-B", "--weights", "x.pth"], "no weights file x.pth"),
