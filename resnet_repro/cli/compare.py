@@ -44,8 +44,12 @@ def compare(
     if figures_dir is not None:
         from resnet_repro.report.write import write_figure
 
-        for path in write_figure(artifact, paths.RECORDED, results_dir, figures_dir):
-            out.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        drawn = write_figure(artifact, paths.RECORDED, results_dir, figures_dir)
+        lines = [f"wrote {path}" for path in drawn] or [
+            f"No figure: {results_dir} holds no finished run of {artifact}."
+        ]
+        for line in lines:
+            out.print(line, highlight=False, soft_wrap=True)
 
 
 def print_comparison(out: Console, found: Comparison, *, copies: bool = False) -> None:

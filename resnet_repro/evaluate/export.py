@@ -7,9 +7,10 @@ import json
 import secrets
 import shutil
 from pathlib import Path
+from typing import Annotated, Literal
 
 import safetensors.torch
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from resnet_repro.errors import UserError
 from resnet_repro.evaluate.imagenet.weights_file import read_state
@@ -39,13 +40,13 @@ print(net.classes[int(net(images).argmax())])
 """
 
 
-class Config(Struct, frozen=True):
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """config.json: what the weights cannot say of themselves."""
 
     network: str  # as `resnet_repro.models.build` takes it
-    classes: tuple[str, ...]
-    bn_eps: float
-    pixels: str  # the range that images come in
+    classes: Annotated[tuple[str, ...], Meta(min_length=1)]
+    bn_eps: Annotated[float, Meta(gt=0, lt=1)]
+    pixels: Literal["0 ... 255"]  # the range that images come in
     run: str
     spec_hash: str
 
@@ -85,10 +86,13 @@ def load_exported(folder: Path) -> Classifier:
     """The net in a folder that `export` wrote. Raises UserError for any other folder."""
     config = convert(read_json(folder / CONFIG), Config, folder / CONFIG)
     state = read_state(folder / WEIGHTS)
-    if MEAN not in state:
-        raise UserError(f"{folder / WEIGHTS} holds no {MEAN}: export the run again")
-    preprocessing = Preprocessing(state.pop(MEAN), state.pop(SCALE, None))
-    network = fitted(config.network, state, config.bn_eps, str(folder / WEIGHTS))
+    mean, scale = state.pop(MEAN, None), state.pop(SCALE, None)
+    if mean is None or mean.dim() != 3:
+        raise UserError(f"{folder / WEIGHTS} holds no {MEAN} (C, H, W): export the run again")
+    if scale is not None and (scale.shape != (len(mean), 1, 1) or not (scale > 0).all()):
+        raise UserError(f"{folder / WEIGHTS}: {SCALE} is no scale a channel: export the run again")
+    preprocessing, where = Preprocessing(mean, scale), str(folder / WEIGHTS)
+    network = fitted(config.network, state, preprocessing, config.classes, config.bn_eps, where)
     return Classifier(network, preprocessing, config.classes, config.run).eval()
 
 

@@ -21,6 +21,7 @@ from resnet_repro.evaluate.single_view import single_view_error
 from resnet_repro.models.construct import construct
 from resnet_repro.models.names import CifarName, parse
 from resnet_repro.records import store
+from resnet_repro.records.datasets import DATASETS
 from resnet_repro.runtime.device import Device, computing
 
 PREFERRED = ("paper", "quarter", "short")  # whose weights a network's name alone means
@@ -107,25 +108,35 @@ def load_recorded(folder: Path, data_root: Path | None = None) -> Classifier:
     path = weights.kept_weights(record)
     state = read_state(path)
     mean = mean_of(spec.dataset, spec.dataset_digest, record.recipe.mean, data_root)
-    network = fitted(spec.network, state, record.recipe.bn_eps, str(path))
-    names = CLASSES if spec.dataset.startswith(DATASET) else map(str, range(len(state["fc.bias"])))
-    return Classifier(network, Preprocessing(*mean), tuple(names), str(record.run)).eval()
+    count = DATASETS[spec.dataset].classes
+    names = CLASSES if spec.dataset.startswith(DATASET) else tuple(map(str, range(count)))
+    preprocessing = Preprocessing(*mean)
+    network = fitted(spec.network, state, preprocessing, names, record.recipe.bn_eps, str(path))
+    return Classifier(network, preprocessing, names, str(record.run)).eval()
 
 
-def fitted(name: str, state: State, bn_eps: float, where: str) -> nn.Module:
+def fitted(
+    name: str,
+    state: State,
+    preprocessing: Preprocessing,
+    classes: tuple[str, ...],
+    bn_eps: float,
+    where: str,
+) -> nn.Module:
     """The CIFAR network of that name with these weights, float32, in eval mode.
 
-    Raises UserError, naming `where` they are from, for weights of another network.
+    Raises UserError, naming `where` they are from, for weights of another network, or of one for
+    other images or classes.
     """
     try:
         network = construct(
             name,
-            num_classes=len(state["fc.bias"]),
-            in_channels=state["conv1.weight"].shape[1],
+            num_classes=len(classes),
+            in_channels=len(preprocessing.mean),
             bn_eps=bn_eps,
         )
         network.load_state_dict(state)
-    except (KeyError, IndexError, RuntimeError) as error:
+    except RuntimeError as error:
         raise UserError(f"{where} does not fit {name}: restore it or rerun") from error
     return network.eval()
 

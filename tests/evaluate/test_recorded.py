@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import importlib.util
 import json
+import math
 import os
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
+from torch import Tensor
 
 from resnet_repro import paths
 from resnet_repro.cli import main
@@ -30,6 +33,7 @@ from resnet_repro.evaluate.recorded import (
     load_recorded,
     networks_kept,
 )
+from resnet_repro.records import store
 from resnet_repro.records.datasets import DATASETS
 from tests.conftest import REAL_CIFAR10, REPO, refused
 from tests.helpers.digits_runs import train_on_digits
@@ -239,6 +243,54 @@ def test_nothing_is_written_over_or_by_halves(
     with pytest.raises(KeyboardInterrupt):
         export(digits_run, tmp_path / "other")
     assert [p.name for p in tmp_path.iterdir()] == ["net"]
+
+
+DAMAGES: dict[str, Callable[[dict[str, Tensor]], dict[str, Tensor]]] = {
+    "not finite": lambda state: {**state, "fc.weight": state["fc.weight"] * math.nan},
+    "negative": lambda state: {**state, "bn1.running_var": -1 - state["bn1.running_var"]},
+    "whole numbers": lambda state: {**state, "fc.weight": state["fc.weight"].to(torch.int8)},
+    "does not fit": lambda state: {
+        **state, "fc.weight": state["fc.weight"][:7], "fc.bias": state["fc.bias"][:7],
+    },
+    "does not fit resnet8-w4": lambda state: {**state, "fc.bias": state["fc.bias"].sum()},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("says", DAMAGES)
+def test_damaged_weights_are_not_exported(digits_run: Path, tmp_path: Path, says: str) -> None:
+    """Also where the record's digest was made to fit them."""
+    folder = tmp_path / digits_run.relative_to(digits_run.parents[3])
+    shutil.copytree(digits_run, folder)
+    path = folder / "weights.safetensors"
+    safetensors.torch.save_file(DAMAGES[says](safetensors.torch.load_file(path)), path)
+    result = json.loads((folder / "result.json").read_text())
+    result["files"][path.name] = store.file_digest(path)
+    (folder / "result.json").write_text(json.dumps(result))
+    refused(lambda: export(folder, tmp_path / "net"), str(path), says)
+    assert not (tmp_path / "net").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"bn_eps": -1.0}, {"bn_eps": 1e30}, {"classes": []}, {"pixels": "0 ... 1"}, {"more": 1},
+     {"classes": ["a"] * 9}, {"network": "resnet14-w4"}],
+)  # fmt: skip
+def test_a_changed_config_is_refused(
+    digits_run: Path, tmp_path: Path, change: dict[str, object]
+) -> None:
+    path = export(digits_run, tmp_path / "net") / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    refused(lambda: load_exported(tmp_path / "net"), str(tmp_path / "net"))
+
+
+@pytest.mark.parametrize("name", ["", "nonsense", "a/b/c", "a/ b"])
+def test_a_name_that_is_none_on_the_hub(
+    digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    words = ["export", str(digits_run), "--out", str(tmp_path / "net"), "--push", name]
+    assert main(words) == 2
+    assert "give OWNER/NAME" in capsys.readouterr().err
+    assert not (tmp_path / "net").exists()
 
 
 def test_a_photograph_net_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,6 +93,15 @@ def test_run_ends_with_what_was_asked_for(
     assert "resnet20-w8" in (tmp_path / "r" / "tables" / "demo.md").read_text()
 
 
+def test_without_runs_of_ones_own_no_figure_is_drawn(
+    mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compare", "fig6", "--results-dir", str(mine / "none")]
+    assert main([*words, "--figures-dir", str(tmp_path / "figures")]) == 0
+    assert "No figure: " in capsys.readouterr().out
+    assert not (tmp_path / "figures").exists()
+
+
 def test_where_nobody_else_has_reported_a_line_says_so(
     mine: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -127,21 +127,28 @@ def kaggle_validation(root: Path) -> tuple[tuple[str, ...], ImageSplit]:
     """
     table, folder = root / KAGGLE_CLASSES, root / KAGGLE / "val"
     told: dict[str, str] = {}
-    rows = csv.DictReader(io.StringIO(read_text(table)))
-    for row in rows:
-        name, words = row.get("ImageId"), (row.get("PredictionString") or "").split()
-        if not name or not words or name in told or "/" in words[0]:
-            raise UserError(
-                f"{table}, line {rows.line_num}: an image of its own (ImageId) and its class "
-                "(PredictionString) must stand there: download it again"
-            )
-        told[name] = words[0]
+    rows = csv.DictReader(io.StringIO(read_text(table).removeprefix("\ufeff")))
+    try:
+        for row in rows:
+            name, words = row.get("ImageId"), (row.get("PredictionString") or "").split()
+            if not name or not words or name in told or "/" in words[0]:
+                raise UserError(
+                    f"{table}, line {rows.line_num}: an image of its own (ImageId) and its class "
+                    "(PredictionString) must stand there: download it again"
+                )
+            told[name] = words[0]
+    except csv.Error as error:
+        raise UserError(f"{table} is damaged ({error}): download it again") from error
     try:
         with os.scandir(folder) as entries:
             sizes = {e.name: _status(e).st_size for e in entries if is_image_name(e.name)}
     except OSError as error:
         raise UserError(f"cannot read {folder}: {error.strerror or error}") from error
-    names = {name.rpartition(".")[0]: name for name in sizes}
+    names: dict[str, str] = {}
+    for name in sorted(sizes):
+        other = names.setdefault(name.rpartition(".")[0], name)
+        if other != name:
+            raise UserError(f"{folder} holds both {other} and {name}: keep one of them")
     for missing in sorted(set(told) - set(names)):
         raise UserError(f"{folder / missing}.JPEG is missing, {table.name} names it: restore it")
     for missing in sorted(set(names) - set(told)):

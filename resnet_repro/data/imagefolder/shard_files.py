@@ -107,7 +107,9 @@ def _class_names(schema: Any) -> tuple[str, ...]:
         value = value.get(key) if isinstance(value, dict) else None
     if not isinstance(value, list):
         return ()
-    return tuple(str(name) for name in value)
+    if not all(isinstance(name, str) for name in value):
+        raise ValueError("the names of its classes are no texts")
+    return tuple(value)
 
 
 def read_tar(path: Path) -> list[Sample]:
@@ -124,7 +126,8 @@ def read_tar(path: Path) -> list[Sample]:
                 suffix = PurePosixPath(member.name).suffix.lower()
                 key = member.name[: len(member.name) - len(suffix)]
                 where = f"{path}, {member.name}"
-                if suffix not in (*SUFFIXES, ".cls"):
+                hidden = PurePosixPath(member.name).name.startswith(".")  # such as a Mac's ._
+                if hidden or suffix not in (*SUFFIXES, ".cls"):
                     continue
                 if not member.isreg() or member.issparse():
                     raise UserError(f"{where} is no regular file: download it again")

@@ -26,9 +26,9 @@ from resnet_repro.data.imagefolder.shard_files import Sample, read_parquet, read
 from resnet_repro.data.imagefolder.split import ImageSplit, make_split
 from resnet_repro.data.shards import Shard, complete
 from resnet_repro.errors import UserError
-from resnet_repro.records.files import parse_json, write_atomic
+from resnet_repro.records.files import open_file, parse_json, write_atomic
 
-SCHEMA = "1"
+SCHEMA = "2"
 _COLUMNS = ("label", "size", "file", "first", "second")
 _IMAGENETS = re.compile(r"(n\d{8}_\d+|ILSVRC2012_val_\d{8})(?:_(n\d{8}))?")
 
@@ -76,7 +76,8 @@ def index(
     kept = cache / "shards" / f"{hashlib.sha256(os.fsencode(chr(10).join(told))).hexdigest()}"
     if kept.exists():
         try:
-            return _unpacked(kept.read_bytes())
+            with open_file(kept) as file:
+                return _unpacked(file.read())
         except Exception as error:  # pyarrow's errors, and those of other columns
             say(f"{kept} holds no index of shards ({one_line(error)}); made anew")
     found = _read(folder, paths, say)
@@ -117,7 +118,8 @@ def _packed(found: Index) -> bytes:
 
     note = json.dumps({"rows": found.rows, "files": found.files, "classes": found.classes})
     columns = {name: getattr(found, name) for name in _COLUMNS}
-    table = pa.table({"names": pa.array(found.names, pa.string()), **columns})
+    names = pa.array(map(os.fsencode, found.names), pa.binary())  # in a tar of any encoding
+    table = pa.table({"names": names, **columns})
     out = io.BytesIO()
     pq.write_table(table.replace_schema_metadata({"index": note}), out)
     body = out.getvalue()
@@ -137,7 +139,7 @@ def _unpacked(content: bytes) -> Index:
         bool(note["rows"]),
         tuple(note["files"]),
         tuple(note["classes"]),
-        tuple(table["names"].to_pylist()),
+        tuple(map(os.fsdecode, table["names"].to_pylist())),
         *(table[name].to_numpy() for name in _COLUMNS),
     )
 
@@ -178,9 +180,11 @@ def name_classes(folder: Path, found: Iterable[Index], *, numbered: bool) -> dic
     named: dict[int, str] = {}
     for number, image in sorted(numbers.items()):
         name = told[number][0] if number in told else given.get(number, "")
-        if not name and numbered:
+        if not name and numbered and not given:
             name = f"{number:0{digits}d}"
-        if not name or "/" in name:
+        if not name.isprintable():
+            raise UserError(f"{folder}: {name!r} is no name of a class: download the shards again")
+        if not name or "/" in name or name.startswith("."):
             raise UserError(
                 f"{folder}: no name tells the class of {image}, labelled {number}: give shards "
                 "with ImageNet's names of files (n01440764_10026), with which the images are the "

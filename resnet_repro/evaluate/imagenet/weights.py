@@ -201,8 +201,6 @@ def _differences(network: str, state: Mapping[str, Tensor], classes: int) -> lis
                 found.append(f"{name} is missing")
         elif state[name].shape != tensor.shape:
             found.append(f"{name} is {_size(state[name])} instead of {_size(tensor)}")
-        elif tensor.is_floating_point() and not state[name].is_floating_point():
-            found.append(f"{name} holds whole numbers")
     return found + [f"{name} is none of its parameters" for name in state if name not in own]
 
 

@@ -86,17 +86,21 @@ def _tensors(path: Path, value: dict[Any, Any]) -> State:
             raise UserError(
                 f"{path}: {str(name)!r} is no tensor: save the network's state_dict() alone"
             )
-        if kind := _odd(tensor):
+        if name in COUNTERS:
+            continue
+        if kind := _odd(name, tensor):
             raise UserError(
                 f"{path}: {name!r} is {kind}: give weights of ordinary floating-point numbers"
             )
-        if name not in COUNTERS:
-            state[name] = tensor
+        state[name] = tensor
     return state
 
 
-def _odd(tensor: Tensor) -> str:
-    """What is odd about a tensor; empty for a dense one of real numbers."""
+def _odd(name: str, tensor: Tensor) -> str:
+    """What is odd about a tensor; empty for a dense one of finite real numbers.
+
+    Batch normalisation's counts of batches are whole numbers, its variances not negative.
+    """
     if tensor.is_nested:
         return "nested"
     if tensor.layout != torch.strided:
@@ -105,7 +109,16 @@ def _odd(tensor: Tensor) -> str:
         return "without values (a meta tensor)"
     if tensor.is_quantized:
         return "quantised"
-    return "complex" if tensor.is_complex() else ""
+    if tensor.is_complex():
+        return "complex"
+    if not tensor.is_floating_point():
+        return "" if name.endswith("num_batches_tracked") else "of whole numbers"
+    values = tensor.float()  # float8 has no comparisons
+    if name.endswith("running_var"):
+        # Infinity is taken: variances kept in half precision overflow, as one of the first
+        # recorded ResNet-20 has, and such a channel gives its bias.
+        return "" if (values >= 0).all() else "negative, or no number, in places"
+    return "" if values.isfinite().all() else "not finite throughout"
 
 
 def _without_prefixes(path: Path, state: State) -> State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import tarfile
@@ -162,8 +163,55 @@ class TestIndex:
         examine(data, 28, tmp_path / "cache", "fail", workers=0, say=silent)
         assert len(read) == len(set(read)) == 2 * 5 + 2 * 4
 
+    @pytest.mark.timeout(60)
+    def test_a_fifo_in_its_place(self, folders: Path, tmp_path: Path) -> None:
+        copy, said = to_parquet(folders, tmp_path / "copy"), list[str]()
+        first = load("imagenette", copy, cache=tmp_path / "cache", say=silent)
+        for path in (tmp_path / "cache" / "shards").iterdir():
+            path.unlink()
+            os.mkfifo(path)
+        again = load("imagenette", copy, cache=tmp_path / "cache", say=said.append)
+        assert again.digest == first.digest
+        assert sum("no regular file" in line for line in said) == 2
+
+    def test_names_of_another_encoding(self, folders: Path, tmp_path: Path) -> None:
+        copy = to_webdataset(folders, tmp_path / "copy")
+        shard = copy / "imagenet-train-000000.tar"
+        rewritten(shard, lambda name, data: (f"caf\udce9{name}", data))
+        digests = {
+            load("image-folder", copy, cache=tmp_path / "cache", say=silent).digest
+            for _ in range(2)
+        }
+        assert len(digests) == 1
+
 
 class TestClasses:
+    @pytest.mark.parametrize(
+        ("names", "says"),
+        [
+            (["a", "b"], "no name tells the class of"),
+            ([*"abcdefghi", 1], "no texts"),
+            ([*"abcdefghi", ".."], "no name tells the class of"),
+            ([*"abcdefghi", "x\x1b"], "is no name of a class"),
+            ([*"abcdefghi", ""], "no name tells the class of"),
+        ],
+    )
+    def test_names_that_are_none(
+        self, folders: Path, tmp_path: Path, names: list[object], says: str
+    ) -> None:
+        own = tmp_path / "own"
+        for part in ("train", "val"):
+            for label, path in enumerate(sorted((folders / part).glob("*/*_0.JPEG"))):
+                place = own / part / str(label) / f"{label}.jpg"
+                place.parent.mkdir(parents=True)
+                shutil.copy(path, place)
+        copy = to_parquet(own, tmp_path / "hub", named=False)
+        note = json.dumps({"info": {"features": {"label": {"names": names}}}})
+        for path in copy.rglob("*.parquet"):
+            table = pq.read_table(path).replace_schema_metadata({"huggingface": note})
+            pq.write_table(table, path)
+        refused(lambda: listed("image-folder", copy), str(copy), says)
+
     def test_files_without_the_class_at_the_end(self, folders: Path, tmp_path: Path) -> None:
         copy = to_parquet(folders, tmp_path / "copy", named=False)
         assert listed("imagenette", copy).digest == listed("imagenette", folders).digest
@@ -339,6 +387,12 @@ class TestTarRefusals:
             archive.addfile(link)
         self.refuse(shard, str(shard), "x.jpg", "no regular file")
 
+    def test_hidden_companions_are_no_images(self, shard: Path) -> None:
+        before = listed("imagenette", shard.parent).digest
+        with tarfile.open(shard, "a") as archive:
+            archive.addfile(tarfile.TarInfo("._n01440764_0.jpg"), io.BytesIO())
+        assert listed("imagenette", shard.parent).digest == before
+
     def test_one_that_is_cut_short_later(self, shard: Path) -> None:
         data = listed("imagenette", shard.parent)
         whole = [data.train.place(i) for i in range(len(data.train))]
@@ -377,12 +431,23 @@ class TestKaggleRefusals:
             ([*lines, "x,n01440764 1 2 3 4"], "is missing"),
             ([*lines, lines[-1]], "line 22"),
             ([*lines, "x,"], "line 22"),
+            ([*lines, '"' + "x" * 200_000], "is damaged"),
             (lines[1:], "ImageId"),
         ):
             table.write_text("\n".join(other) + "\n")
             refused(lambda: listed("imagenette", copy), str(copy), word)
         table.unlink()
         refused(lambda: listed("imagenette", copy), str(table))
+
+    def test_a_table_with_a_byte_order_mark(self, copy: Path) -> None:
+        before, table = listed("imagenette", copy).digest, copy / "LOC_val_solution.csv"
+        table.write_text("\ufeff" + table.read_text())
+        assert listed("imagenette", copy).digest == before
+
+    def test_two_files_of_one_image(self, copy: Path) -> None:
+        path = min((copy / "ILSVRC/Data/CLS-LOC/val").iterdir())
+        shutil.copy(path, path.with_suffix(".png"))
+        refused(lambda: listed("imagenette", copy), path.name, "keep one of them")
 
     def test_a_class_that_is_missing(self, copy: Path) -> None:
         shutil.rmtree(copy / "ILSVRC/Data/CLS-LOC/train" / IMAGENETTE[2])

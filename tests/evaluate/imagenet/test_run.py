@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import pickle
 import shutil
@@ -205,6 +206,10 @@ ODD: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
         lambda tensor: torch.quantize_per_tensor(tensor, 0.1, 0, torch.qint8),
         "quantised",
     ),
+    "whole": (lambda tensor: tensor.to(torch.int8), "of whole numbers"),
+    "truth": (lambda tensor: tensor.to(torch.bool), "of whole numbers"),
+    "nan": (lambda tensor: tensor * math.nan, "not finite throughout"),
+    "float8": (lambda tensor: (tensor * math.nan).to(torch.float8_e4m3fn), "not finite"),
 }
 
 
@@ -218,9 +223,10 @@ def test_weights_are_dense_real_and_there(
     refused(lambda: read_state(tmp_path / "a.pth"), "'fc.weight' is", says)
 
 
-def test_weights_of_whole_numbers_are_refused(state: dict[str, Tensor], tmp_path: Path) -> None:
-    torch.save({**state, "fc.weight": state["fc.weight"].to(torch.int8)}, tmp_path / "a.pth")
-    refused(lambda: load("resnet18-B", str(tmp_path / "a.pth"), 6), "holds whole numbers")
+def test_a_variance_below_zero_is_refused(state: dict[str, Tensor], tmp_path: Path) -> None:
+    name = next(name for name in state if name.endswith("running_var"))
+    torch.save({**state, name: -1 - state[name]}, tmp_path / "a.pth")
+    refused(lambda: read_state(tmp_path / "a.pth"), f"{name!r} is negative, or no number")
 
 
 @pytest.mark.timeout(60)  # unwrapping would go on for ever
