@@ -33,12 +33,9 @@ constexpr float G[6][3] = {{1 / 4.f, 0, 0},
 // Floats between the points' matrices: without them the 36 rows that a tile is spread over lie
 // a multiple of 4 KiB apart and evict each other from the cache.
 constexpr int64_t GAP = 16;
-// Tiles times channels of a block. Measured from 256 to 4096: best or near it for 16 to 64
-// channels on a processor with 512 KiB of second-level cache a core.
-constexpr int64_t BLOCK = 1024;
-
-// Tiles from the one being transformed to the one whose pixels are asked of memory meanwhile.
-constexpr int64_t AHEAD = 2;
+// Tiles times channels of a block. Measured from 128 to 1024 for 16 to 64 channels on a processor
+// with 512 KiB of second-level cache a core: a block's points, its pixels and the next's fit.
+constexpr int64_t BLOCK = 512;
 
 struct Shape {
   int64_t n, h, w;
@@ -119,28 +116,17 @@ static inline void points_of(Get get, Put put) {
     gradient_points(get, put);
 }
 
-// SIDE by SIDE pixels of LANES channels from (top, left), zero outside the image.
-template <int SIDE>
-static inline void gather(const Element* image, const Shape& s, int64_t channels, int64_t top,
-                          int64_t left, Vec* out) {
-  const bool inside = top >= 0 && left >= 0 && top + SIDE <= s.h && left + SIDE <= s.w;
-  const auto fill = [&](auto there) {
-    for (int64_t i = top; i < top + SIDE; ++i)
-      for (int64_t j = left; j < left + SIDE; ++j, ++out)
-        *out = there(i, j) ? In::load(image + (i * s.w + j) * channels) : Vec{};
-  };
-  if (inside) return fill([](int64_t, int64_t) { return true; });
-  fill([&](int64_t i, int64_t j) { return i >= 0 && j >= 0 && i < s.h && j < s.w; });
-}
-
-// Asks memory for `rows` rows of four pixels, AHEAD tiles right of `corner`: a processor does not
-// foresee rows as short as a tile's. Past the maps' end nothing happens.
+// Asks memory for share `part` of POINTS of the pixels of `count` tiles from tile `first`: little
+// else reads or writes memory while products are computed. A row of tiles lies in a piece, so a
+// block's pixels are where they are taken to be, but for its ends. Past the maps nothing happens.
 template <bool WRITE>
-static inline void fetch(const Element* corner, const Shape& s, int64_t channels, int64_t rows) {
+static inline void fetch(const void* maps, int64_t channels, int64_t first, int64_t count,
+                         int64_t part) {
   constexpr int64_t LINE = 64 / sizeof(Element);
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t at = 0; at < 4 * channels; at += LINE)
-      __builtin_prefetch(corner + (i * s.w + 4 * AHEAD) * channels + at, WRITE);
+  const int64_t size = 16 * channels * count;
+  const Element* from = static_cast<const Element*>(maps) + 16 * channels * first;
+  for (int64_t at = size * part / POINTS / LINE * LINE; at < size * (part + 1) / POINTS; at += LINE)
+    __builtin_prefetch(from + at, WRITE, 2);
 }
 
 // u (36, c, k) of weights (k, 3, 3, c); `turned`, for the gradient with respect to the input, of
@@ -190,15 +176,21 @@ static void to_points(const void* maps, const Shape& s, int64_t channels, int64_
   constexpr int64_t EDGE = (SIDE - 4) / 2;
   for (int64_t t = 0; t < count; ++t) {
     const Place at = place_of(s, first + t);
-    const Element* image = static_cast<const Element*>(maps) + at.image * s.h * s.w * channels;
-    fetch<false>(image + ((at.top - EDGE) * s.w + at.left) * channels, s, channels, SIDE);
+    const int64_t top = at.top - EDGE, left = at.left - EDGE;
+    const Element* corner =
+        static_cast<const Element*>(maps) + ((at.image * s.h + top) * s.w + left) * channels;
     for (int64_t c = 0; c < channels; c += LANES) {
-      Vec d[SIDE * SIDE], half[6 * SIDE];
+      Vec half[6 * SIDE];
       float* to = points + t * channels + c;
-      gather<SIDE>(image + c, s, channels, at.top - EDGE, at.left - EDGE, d);
-      for (int j = 0; j < SIDE; ++j)
-        points_of<SIDE>([&](int i) { return d[SIDE * i + j]; },
-                        [&](int i, Vec v) { half[SIDE * i + j] = v; });
+      for (int j = 0; j < SIDE; ++j) {
+        const bool across = left + j >= 0 && left + j < s.w;
+        points_of<SIDE>(
+            [&](int i) {
+              const bool there = across && top + i >= 0 && top + i < s.h;
+              return there ? In::load(corner + (i * s.w + j) * channels + c) : Vec{};
+            },
+            [&](int i, Vec v) { half[SIDE * i + j] = v; });
+      }
       for (int i = 0; i < 6; ++i)
         points_of<SIDE>([&](int j) { return half[SIDE * i + j]; },
                         [&](int j, Vec v) { In::store(to + (6 * i + j) * stride, v); });
@@ -214,7 +206,6 @@ static void from_points(const float* points, const Shape& s, int64_t channels, i
     const int64_t wide = std::min<int64_t>(4, s.w - at.left);
     Element* corner =
         static_cast<Element*>(y) + ((at.image * s.h + at.top) * s.w + at.left) * channels;
-    fetch<true>(corner, s, channels, high);
     for (int64_t c = 0; c < channels; c += LANES) {
       Vec half[24];
       const float* from = points + t * channels + c;
@@ -305,8 +296,11 @@ static int convolution(const void* x, const float* weights, void* y, const Shape
     for (int64_t b = 0; b < blocks; ++b) {
       const int64_t first = b * block, count = std::min(block, s.tiles() - first);
       to_points<6>(x, s, c, first, count, in, v);
-      for (int64_t p = 0; p < POINTS; ++p)
+      for (int64_t p = 0; p < POINTS; ++p) {
+        fetch<false>(x, c, first + count, block, p);
+        fetch<true>(y, k, first, count, p);
         point_product(v + p * in, u + p * c * k, m + p * out, count, c, k);
+      }
       from_points(m, s, k, first, count, out, y);
     }
   }
@@ -332,8 +326,11 @@ static int weight_gradient(const void* x, const void* dy, float* dw, const Shape
       const int64_t first = b * block, count = std::min(block, s.tiles() - first);
       to_points<6>(x, s, c, first, count, in, v);
       to_points<4>(dy, s, k, first, count, out, z);
-      for (int64_t p = 0; p < POINTS; ++p)
+      for (int64_t p = 0; p < POINTS; ++p) {
+        fetch<false>(x, c, first + count, block, p);
+        fetch<false>(dy, k, first + count, block, p);
         point_gradient(v + p * in, z + p * out, mine + p * c * k, count, c, k);
+      }
     }
   }
   for (int t = 1; t < threads; ++t)
