@@ -30,6 +30,11 @@ from resnet_repro.report.sections.error_at_first_drop import (
     first_rows,
     first_words,
 )
+from resnet_repro.report.sections.layer_responses import (
+    RESPONSES_NOTE,
+    layer_responses,
+    responses_grid,
+)
 from resnet_repro.report.sections.other_reproductions import (
     NOTE,
     TITLE,
@@ -79,6 +84,7 @@ def results_page(
         parts += _section(table(artifact, frames), results_dirs, frames, figures_dir, link)
     parts += _copies(frames, link)
     parts += _first_rows(frames, link)
+    parts += _responses(frames, link)
     parts += _prediction(frames, link)
     parts += _missing(shown, frames)
     return "\n".join(parts)
@@ -248,6 +254,19 @@ def _first_rows(frames: Frames, link: LinkTo) -> list[str]:
         lines.append(tuple(new))
     text = markdown_grid(replace(cells, rows=tuple(lines)))
     return ["## The first rows beside Fig. 6\n", text, f"{first_words(rows)}\n"]
+
+
+def _responses(frames: Frames, link: LinkTo) -> list[str]:
+    rows = layer_responses(frames)
+    if not rows:
+        return []
+    cells = responses_grid(rows)
+    lines = []
+    for row, line in zip(rows, cells.rows, strict=True):
+        folder = _folder(frames.runs_of("cifar10", row.arm, PAPER_PROTOCOL))
+        lines.append((*line[:3], _leading(line[3], folder, link), *line[4:]))
+    text = markdown_grid(replace(cells, rows=tuple(lines)))
+    return ["## The layers' responses beside Fig. 7\n", text, f"{RESPONSES_NOTE}\n"]
 
 
 def _missing(shown: Sequence[Artifact], frames: Frames) -> list[str]:
