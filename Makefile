@@ -2,12 +2,12 @@
 # seconds. make lint: what a commit must pass. make teach: the notebooks; make notebooks
 # renews their outputs. make wheel: the package,
 # built and used elsewhere. make messages: the catalogue of translations, brought up to date with
-# what the code says. Each sets up what it needs.
+# what the code says. make docs: the site. Each sets up what it needs.
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo teach notebooks notebook-seeds translations test test-fast lint wheel messages report rates counts bench clean
+.PHONY: demo teach notebooks notebook-seeds translations test test-fast lint wheel docs messages report rates counts bench clean
 
 demo: $(VENV)/.ready
 	$(RUN) -m resnet_repro run demo --jobs 2 --figures-dir figures
@@ -51,6 +51,11 @@ lint: $(VENV)/.ready-dev
 wheel: $(VENV)/.ready-dev
 	.ci/wheel $(RUN)
 
+# Into build/site; exits with an error where a link leads nowhere. DOCS holds options, such as
+# DOCS="--repository https://host/owner/name", where what is no page leads to.
+docs: $(VENV)/.ready-docs
+	$(RUN) .ci/docs $(DOCS)
+
 # Lists what has no translation, which stays English until it has one.
 messages: $(VENV)/.ready-dev
 	$(RUN) .ci/messages
@@ -70,6 +75,10 @@ $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
 
 $(VENV)/.ready-teach: $(VENV)/.ready requirements-teach.txt
 	$(RUN) -m pip install -q --disable-pip-version-check -r requirements-teach.txt
+	touch $@
+
+$(VENV)/.ready-docs: $(VENV)/.ready requirements-docs.txt
+	$(RUN) -m pip install -q --disable-pip-version-check -r requirements-docs.txt
 	touch $@
 
 # Simulated from the rule alone, so the records do not change it.

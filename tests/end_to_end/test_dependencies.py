@@ -26,6 +26,7 @@ def parsed(lines: Iterable[str]) -> dict[str, Requirement]:
         ("requirements.txt", PROJECT["dependencies"] + EXTRAS["wandb"]),
         ("requirements-dev.txt", EXTRAS["dev"]),
         ("requirements-teach.txt", EXTRAS["teach"]),
+        ("requirements-docs.txt", EXTRAS["docs"]),
     ],
 )
 def test_each_pin_is_of_a_declared_package_and_new_enough(pins: str, declared: list[str]) -> None:
