@@ -177,10 +177,9 @@ def _rows_of(frames: Frames, arm: Arm) -> pd.DataFrame:
 
 def _seeds(view: View, arm: Arm, split: str) -> pd.DataFrame:
     """Errors in %, a column a seed, a row an iteration; empty where nothing was run."""
-    here = _rows(view, arm).groupby("seed")
-    return pd.DataFrame(
-        {seed: rows.set_index("iteration")[f"{split}_error"] for seed, rows in here}
-    ).sort_index()
+    return _rows(view, arm).pivot_table(
+        index="iteration", columns="seed", values=f"{split}_error", dropna=False
+    )
 
 
 def _last_errors(view: View, panel: Panel) -> list[float]:

@@ -23,16 +23,16 @@ def plotted_digest(view: View) -> str:
     """
     digest = hashlib.sha256(f"{view.artifact.name} {view.protocol}\n".encode())
     suite = view.suite and _plotted(replace(view, frames=view.suite, suite=None))
-    for columns, rows in (*_plotted(view), *(suite or ())):
-        digest.update(f"{' '.join(columns)}\n".encode())
-        cells = [_canonical_column(column) for column in zip(*rows, strict=True)]
+    for names, columns in (*_plotted(view), *(suite or ())):
+        digest.update(f"{' '.join(names)}\n".encode())
+        cells = [_canonical_column(column) for column in columns]
         lines = [" ".join(row) for row in zip(*cells, strict=True)]
         digest.update("\n".join([*sorted(lines), ""]).encode())
     return digest.hexdigest()
 
 
-def _plotted(view: View) -> Iterator[tuple[Sequence[str], Iterable[tuple[object, ...]]]]:
-    """Columns and rows of what a figure of this view may show.
+def _plotted(view: View) -> Iterator[tuple[Sequence[str], Iterable[Sequence[object]]]]:
+    """Names and columns of what a figure of this view may show.
 
     Where and when it was computed changes no picture; what an artifact has nothing of leaves its
     digest as it was.
@@ -45,7 +45,7 @@ def _plotted(view: View) -> Iterator[tuple[Sequence[str], Iterable[tuple[object,
     evaluated = [c for c in ERRORS if any(not math.isnan(run.values[c]) for run in runs)]
     yield (
         (*LABELS, *facts, *values, *machine, *evaluated),
-        [
+        _columns(
             (
                 *run.labels,
                 *(getattr(run, name) for name in facts),
@@ -54,38 +54,45 @@ def _plotted(view: View) -> Iterator[tuple[Sequence[str], Iterable[tuple[object,
                 *(run.values[name] for name in evaluated),
             )
             for run in runs
-        ],
+        ),
     )
     no_layer4 = frames.gradients["layer4"].isna().all()  # as in CIFAR networks
     gradients = frames.gradients.drop(columns="layer4") if no_layer4 else frames.gradients
     for frame in (frames.metrics, gradients, frames.layers):
-        yield list(frame.columns), zip(*(frame[c].tolist() for c in frame.columns), strict=True)
+        yield list(frame.columns), [frame[c].tolist() for c in frame.columns]
     if frames.counts:
         yield (
             ("network", "input", "parameters", "multiply_adds"),
-            [(c.name, input_words(c), c.parameters, c.multiply_adds) for c in frames.counts],
+            _columns(
+                (c.name, input_words(c), c.parameters, c.multiply_adds) for c in frames.counts
+            ),
         )
     if frames.ensembles:
         errors = ("top1_error", "top5_error")
         yield (
             ("dataset", "name", "members", "settings", *errors),
-            [
+            _columns(
                 (
                     *(e.dataset, e.name, ", ".join(e.made.members), settings_words(e.made)),
                     *(e.made.number(error) for error in errors),
                 )
                 for e in frames.ensembles
-            ],
+            ),
         )
     if studies := studies_wanted(view.artifact):
         made = [(run, run.evaluations[s]) for run in runs for s in studies if s in run.evaluations]
         yield (
             (*LABELS, "study"),
-            [
+            _columns(
                 (*run.labels, json.dumps([e.name, e.settings, e.values], sort_keys=True))
                 for run, e in made
-            ],
+            ),
         )
+
+
+def _columns(rows: Iterable[tuple[object, ...]]) -> list[Sequence[object]]:
+    """What stands in rows, by column; no columns where there are no rows."""
+    return list(zip(*rows, strict=True))
 
 
 def _canonical_column(values: Sequence[object]) -> list[str]:

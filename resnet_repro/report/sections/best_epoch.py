@@ -71,7 +71,8 @@ def arm_runs(view: View) -> list[ArmRuns]:
         ]
         here = metrics[(metrics["dataset"] == arm.dataset) & (metrics["arm"] == arm.name)]
         here = here[here["protocol"] == view.protocol]
-        rows = [tuple(here[here["seed"] == run.seed]["test_error"].tolist()) for run in runs]
+        by_seed = here.groupby("seed")["test_error"].agg(tuple)
+        rows = [by_seed[run.seed] for run in runs]
         if rows:
             found.append(ArmRuns(arm_label(arm), arm.network, tuple(rows)))
     return found
