@@ -109,9 +109,11 @@ def test_a_run_is_found_by_its_name(capsys: pytest.CaptureFixture[str], tmp_path
 def test_a_committed_net_has_its_recorded_error_on_cifar_10() -> None:
     """From the bytes of the images, which also tests the kept mean image."""
     data = load("cifar10", REAL_CIFAR10)
+    net = load_network("resnet20")
     with torch.no_grad():
-        found = error(load_network("resnet20"), data)
-    recorded = weights.finished_run(RESNET20).result.half_precision_test_error
+        found = error(net, data)
+    folder = paths.RECORDED / net.run
+    recorded = weights.finished_run(folder).result.half_precision_test_error
     assert found == pytest.approx(recorded, abs=0.02)  # one image or two at the border
 
 
@@ -160,19 +162,17 @@ def test_the_hub_lists_what_the_records_keep() -> None:
 def test_the_hub_loads_a_net_with_weights_and_preprocessing() -> None:
     net = torch.hub.load(str(REPO), "plain20", source="local")
     assert not net.training
-    kept = safetensors.torch.load_file(
-        paths.RECORDED / "cifar10" / "plain20" / "short" / "seed0" / "weights.safetensors"
-    )
+    assert net.run == "cifar10/plain20/paper/seed0"  # the paper's protocol goes before others
+    kept = safetensors.torch.load_file(paths.RECORDED / net.run / "weights.safetensors")
     state = net.network.state_dict()
     assert all(torch.equal(state[name], tensor.float()) for name, tensor in kept.items())
     assert net.preprocessing.mean.shape == (3, 32, 32)
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     assert net(images).shape == (2, len(net.classes))
-    assert net.run == "cifar10/plain20/short/seed0"
 
 
 def test_what_is_not_kept_is_named() -> None:
-    refused(lambda: load_network("resnet110"), "no weights of resnet110", "resnet20: short")
+    refused(lambda: load_network("resnet110"), "no weights of resnet110", "resnet32: short")
     refused(lambda: load_network("resnet20", "nosuch"), "resnet20 under protocol nosuch")
 
 
